@@ -1,0 +1,139 @@
+import { OperatorError } from '../errors.ts';
+import type { Secret } from '../secrets/secret.ts';
+import type { Command } from '../system/run.ts';
+
+/** The oldest Fossil that this program was tested with: Debian 12's. */
+export const oldestFossil = [2, 21] as const;
+
+/** From here on a public server has the fixes for two holes: a regular expression that never ends, and `/file`. */
+export const safestFossil = [2, 27] as const;
+
+/**
+ * What Fossil needs around it: a home that it may write (it keeps a list of repositories there and reads settings from it
+ * that hold for all of them), and a user's name, without which `init` fails in a service.
+ */
+export const fossilEnvironment = (home: string): Record<string, string> => ({
+  FOSSIL_HOME: home,
+  HOME: home,
+  USER: 'fossilrepo',
+});
+
+type Place = { home: string };
+
+/**
+ * A new, empty repository. It prints a password and keeps it in clear text, and everybody may clone it: give it its
+ * identity and project access into it before it is served. The description isn't an argument: Fossil 2.21 takes one that
+ * reads `--args` as an order to read a file.
+ */
+export const fossilInit = (
+  program: string,
+  init: Place & { file: string; adminUser: string; name: string },
+): Command => ({
+  argv: [program, 'init', '--admin-user', init.adminUser, '--project-name', init.name, init.file],
+  env: fossilEnvironment(init.home),
+});
+
+/**
+ * One server for a folder of repositories, on loopback, without an environment: that is its unit's. Never with
+ * `--localauth`, which signs in whoever comes from this machine, and so the whole world behind a proxy; and not with
+ * `--repolist`, whose page shows private names.
+ */
+export const fossilServer = (program: string, server: { repos: string; port: number }): Command => ({
+  argv: [program, 'server', '--localhost', '--port', String(server.port), '--nojail', server.repos],
+});
+
+/**
+ * A copy of a repository that is served elsewhere, with its private branches where the login may read them, and its
+ * unversioned files. The address may hold a password: it goes through standard input, and Fossil is told to forget it.
+ * @param clone.url `http://` or `https://`, with `LOGIN:PASSWORD@` when needed
+ */
+export const fossilClone = (
+  program: string,
+  clone: Place & { url: Secret; file: string; adminUser: string },
+): Command => ({
+  argv: [program, 'clone', '--args', '-'],
+  input: [
+    '--no-open',
+    '--once',
+    '--unversioned',
+    '--admin-user',
+    clone.adminUser,
+    clone.url.reveal(),
+    clone.file,
+  ].join('\n'),
+  env: fossilEnvironment(clone.home),
+  timeout: 24 * 3_600_000,
+});
+
+/** Checks the hash of every artifact. It answers 0 whatever it finds: see `readTestIntegrity`. */
+export const fossilTestIntegrity = (program: string, test: Place & { file: string }): Command => ({
+  argv: [program, 'test-integrity', '--repository', test.file],
+  env: fossilEnvironment(test.home),
+  accept: [1],
+  timeout: 24 * 3_600_000,
+});
+
+/**
+ * What `test-integrity` printed: how many artifacts were looked at, and one line for each that is wrong.
+ * @throws OperatorError when it ended before its last line
+ */
+export function readTestIntegrity(stdout: string): { artifacts: number; errors: string[] } {
+  const lines = stdout.split(/[\r\n]+/).map((line) => line.trim());
+  const summary = lines
+    .map((line) => /^(\d+) non-phantom blobs \(out of \d+ total\) checked:\s+(\d+) errors$/.exec(line))
+    .find(Boolean);
+  if (!summary)
+    throw new OperatorError('fossil test-integrity did not get to its end.', {
+      next: `It said: ${
+        lines
+          .filter((line) => !isProgress(line))
+          .slice(-3)
+          .join(' · ') || 'nothing'
+      }`,
+    });
+  const errors = lines.filter((line) =>
+    /^(wrong hash|size mismatch|public artifact .* is a delta)/.test(line),
+  );
+  const counted = Number(summary[2]);
+  return {
+    artifacts: Number(summary[1]),
+    errors:
+      errors.length >= counted
+        ? errors
+        : [...errors, `${counted - errors.length} more that Fossil does not name`],
+  };
+}
+
+const isProgress = (line: string): boolean =>
+  /^\d+\/\d+$/.test(line) || line.startsWith('skip phantom') || line === '';
+
+export const fossilVersion = (program: string): Command => ({
+  argv: [program, 'version', '--verbose'],
+  env: { USER: 'fossilrepo' },
+  timeout: 10_000,
+});
+
+export type FossilVersion = {
+  version: readonly [number, number];
+  /** Built with Tcl: a repository's settings could then run commands where libtcl is found. */
+  tcl: boolean;
+};
+
+/**
+ * What `fossil version --verbose` printed.
+ * @throws OperatorError when it is no Fossil, or older than `oldestFossil`
+ */
+export function readFossilVersion(stdout: string): FossilVersion {
+  const found = /This is fossil version (\d+)\.(\d+)/.exec(stdout);
+  if (!found) throw new OperatorError('This program does not say which version of Fossil it is.');
+  const version = [Number(found[1]), Number(found[2])] as const;
+  if (isOlder(version, oldestFossil))
+    throw new OperatorError(`Fossil ${version.join('.')} is too old: ${oldestFossil.join('.')} is needed.`, {
+      next: 'Install a newer Fossil, or name one under programs.fossil in fossilrepo.yaml.',
+    });
+  return { version, tcl: /^TCL \(/m.test(stdout) };
+}
+
+/** Whether the first version came before the second. */
+export const isOlder = (one: readonly [number, number], other: readonly [number, number]): boolean =>
+  one[0] === other[0] ? one[1] < other[1] : one[0] < other[0];

@@ -1,0 +1,55 @@
+/**
+ * The management database's schema, one entry a version; `user_version` says how many were applied. Entries are only
+ * ever added. Tables named `_litestream_…` belong to Litestream, which replicates this file: nothing here touches them.
+ * Instants are milliseconds since 1970.
+ */
+export const migrations: readonly string[] = [
+  `
+  CREATE TABLE setting(
+    key TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+  ) STRICT;
+
+  CREATE TABLE repository(
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('creating', 'active', 'trashed')),
+    visibility TEXT NOT NULL CHECK (visibility IN ('public', 'internal', 'private')),
+    description TEXT NOT NULL,
+    archived INTEGER NOT NULL CHECK (archived IN (0, 1)),
+    hidden INTEGER NOT NULL CHECK (hidden IN (0, 1)),
+    file TEXT NOT NULL UNIQUE,
+    created_at INTEGER NOT NULL,
+    deleted_at INTEGER CHECK ((deleted_at IS NULL) = (state <> 'trashed'))
+  ) STRICT;
+  CREATE UNIQUE INDEX repository_name ON repository(name) WHERE state <> 'trashed';
+
+  CREATE TABLE member(
+    id INTEGER PRIMARY KEY,
+    login TEXT NOT NULL UNIQUE,
+    display_name TEXT NOT NULL,
+    administrator INTEGER NOT NULL CHECK (administrator IN (0, 1)),
+    password_hash TEXT NOT NULL,
+    sealed_token TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    disabled_at INTEGER
+  ) STRICT;
+
+  CREATE TABLE session(
+    token_hash TEXT PRIMARY KEY,
+    member INTEGER NOT NULL REFERENCES member(id) ON DELETE CASCADE,
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX session_member ON session(member);
+
+  CREATE TABLE event(
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    at INTEGER NOT NULL,
+    repository TEXT,
+    kind TEXT NOT NULL,
+    text TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX event_repository ON event(repository, id);
+  `,
+];

@@ -1,0 +1,165 @@
+import { randomUUID } from 'node:crypto';
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { addEvent, keptEvents, newestEvents } from '../../src/store/events.ts';
+import { findMember, insertMember, listMembers, updateMember } from '../../src/store/members.ts';
+import {
+  findRepository,
+  getRepository,
+  insertRepository,
+  listRepositories,
+  listTrashed,
+  removeRepository,
+  updateRepository,
+} from '../../src/store/repositories.ts';
+import { endSessionsOf, insertSession, memberOfSession } from '../../src/store/sessions.ts';
+import { createInstance, instanceId, openStore, type Store, transaction } from '../../src/store/store.ts';
+
+let folder: string;
+let paths: { database: string };
+let store: Store;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'store-'));
+  paths = { database: join(folder, 'state/fossilrepo.db') };
+  store = openStore(paths);
+});
+afterEach(() => {
+  store.close();
+  rmSync(folder, { recursive: true });
+});
+
+const demo = (name = 'demo') => ({
+  id: randomUUID(),
+  name,
+  visibility: 'private' as const,
+  file: `repos/${name}.fossil`,
+});
+
+describe('the database', () => {
+  test('belongs to its owner alone, with its side files', () => {
+    createInstance(store);
+    for (const side of ['', '-wal', '-shm']) expect(statSync(paths.database + side).mode & 0o777).toBe(0o600);
+  });
+
+  test('keeps its identity and its rows over a restart', () => {
+    expect(() => instanceId(store)).toThrow('no identity');
+    const id = createInstance(store);
+    store.close();
+    store = openStore(paths);
+    expect(createInstance(store)).toBe(id);
+    expect(instanceId(store)).toBe(id);
+  });
+
+  test('of a newer version is refused and left alone', () => {
+    store.database.exec('PRAGMA user_version = 99');
+    expect(() => openStore(paths)).toThrow('newer fossilrepo');
+  });
+
+  test('is not made where it has to be there', () => {
+    expect(() => openStore({ database: join(folder, 'other.db') }, { create: false })).toThrow(
+      'no management database',
+    );
+  });
+
+  test("keeps Litestream's tables", () => {
+    store.database.exec('CREATE TABLE _litestream_seq(id INTEGER PRIMARY KEY, seq INTEGER)');
+    store.close();
+    store = openStore(paths);
+    expect(store.database.prepare('SELECT count(*) AS n FROM _litestream_seq').get()).toEqual({ n: 0 });
+  });
+
+  test('waits for another writer', () => {
+    using other = new DatabaseSync(paths.database);
+    other.exec('BEGIN IMMEDIATE; ROLLBACK');
+    expect(insertRepository(store, demo()).name).toBe('demo');
+  });
+
+  test('a transaction that throws leaves nothing', () => {
+    expect(() =>
+      transaction(store, () => {
+        insertRepository(store, demo());
+        throw new Error('stop');
+      }),
+    ).toThrow('stop');
+    expect(listRepositories(store)).toEqual([]);
+  });
+});
+
+describe('repositories', () => {
+  test('are found by name, and a name is taken once', () => {
+    const made = insertRepository(store, { ...demo(), description: 'A demo', createdAt: 5 });
+    expect(made).toMatchObject({
+      state: 'creating',
+      archived: false,
+      hidden: false,
+      createdAt: 5,
+      deletedAt: null,
+    });
+    expect(findRepository(store, 'demo')).toEqual(made);
+    expect(() => insertRepository(store, { ...demo(), file: 'x' })).toThrow('already a repository demo');
+    expect(() => getRepository(store, 'other')).toThrow('no repository other');
+  });
+
+  test('in the trash free their name', () => {
+    const one = insertRepository(store, { ...demo(), state: 'active' });
+    updateRepository(store, one.id, { state: 'trashed', deletedAt: 7, file: `work/trash/${one.id}.fossil` });
+    const two = insertRepository(store, demo());
+    expect(listTrashed(store, 'demo').map(({ id }) => id)).toEqual([one.id]);
+    expect(listTrashed(store, 'else')).toEqual([]);
+    expect(findRepository(store, 'demo')?.id).toBe(two.id);
+    expect(() => updateRepository(store, one.id, { state: 'active', deletedAt: null })).toThrow('already');
+    expect(removeRepository(store, two.id)).toBe(true);
+    expect(updateRepository(store, one.id, { state: 'active', deletedAt: null }).name).toBe('demo');
+  });
+
+  test('that are hidden are listed only on request', () => {
+    insertRepository(store, { ...demo('canary'), hidden: true });
+    insertRepository(store, demo('b'));
+    insertRepository(store, demo('a'));
+    expect(listRepositories(store).map(({ name }) => name)).toEqual(['a', 'b']);
+    expect(listRepositories(store, { hidden: true })).toHaveLength(3);
+  });
+});
+
+describe('members and their sessions', () => {
+  const admin = () =>
+    insertMember(store, { login: 'admin', administrator: true, passwordHash: 'h', sealedToken: 's' });
+
+  test('a session leads to its member until it ends', () => {
+    const member = admin();
+    insertSession(store, member.id, 'token-1', 1000, 50);
+    expect(memberOfSession(store, 'token-1', 60)).toEqual(member);
+    expect(memberOfSession(store, 'token-1', 1050)).toBeUndefined();
+    expect(memberOfSession(store, 'token-2', 60)).toBeUndefined();
+    expect(JSON.stringify(store.database.prepare('SELECT * FROM session').all())).not.toContain('token-1');
+    expect(endSessionsOf(store, member.id)).toBe(1);
+    expect(memberOfSession(store, 'token-1', 60)).toBeUndefined();
+  });
+
+  test('a new password or being disabled ends them', () => {
+    const member = admin();
+    insertSession(store, member.id, 'one', 1000, 50);
+    updateMember(store, member.id, { displayName: 'Ada' });
+    expect(memberOfSession(store, 'one', 60)?.displayName).toBe('Ada');
+    updateMember(store, member.id, { passwordHash: 'other' });
+    expect(memberOfSession(store, 'one', 60)).toBeUndefined();
+    updateMember(store, member.id, { disabledAt: 3 });
+    expect(listMembers(store)).toEqual([]);
+    expect(findMember(store, 'admin')?.disabledAt).toBe(3);
+    expect(() => admin()).toThrow('already a member');
+  });
+});
+
+test('only the newest events are kept', () => {
+  transaction(store, () => {
+    for (let n = 0; n < keptEvents + 3; n++) addEvent(store, { kind: 'test', text: String(n), at: n });
+  });
+  addEvent(store, { kind: 'adopted', text: 'last', repository: 'id' });
+  expect(newestEvents(store, 2).map(({ text }) => text)).toEqual(['last', String(keptEvents + 2)]);
+  expect(newestEvents(store, 5, 'id')).toHaveLength(1);
+  expect(newestEvents(store, 20_000)).toHaveLength(keptEvents);
+});
