@@ -1,0 +1,153 @@
+import { statSync } from 'node:fs';
+import type { DatabaseSync } from 'node:sqlite';
+import { codeOf, OperatorError } from '../errors.ts';
+import { asOperatorError, openRepository } from './open.ts';
+
+/** What a repository's file says about itself. */
+export type RepositoryFacts = {
+  /** The id that fossilrepo gave it, or undefined for a file that it never saw. */
+  id: string | undefined;
+  projectName: string;
+  description: string;
+  /** Fossil's identity of the project, which all its clones share. */
+  projectCode: string;
+  checkins: number;
+  /** Milliseconds since 1970 of the newest event of any kind (as its author dated it), or null when there is none. */
+  lastActivity: number | null;
+  /** The file and its write-ahead log. */
+  bytes: number;
+};
+
+/** The row of Fossil's `config` table in which a repository carries its id. `fossil config` does not export it. */
+const idSetting = 'fossilrepo-id';
+
+/** The config rows that are read, and what they are here. */
+const settings = {
+  id: idSetting,
+  name: 'project-name',
+  description: 'project-description',
+  code: 'project-code',
+};
+
+/**
+ * Reads what lists and pages show about a repository: 0.5 ms, blocks no writer, waits up to 5 s for one that commits.
+ * @throws OperatorError when it is no repository or stays locked
+ */
+export function readRepository(file: string): RepositoryFacts {
+  return reading(file, (database) => {
+    const value = readSettings(database);
+    const code = value(settings.code);
+    if (code === undefined) throw incomplete(file);
+    const events = database
+      .prepare(
+        `SELECT (SELECT count(*) FROM event WHERE type = 'ci') AS checkins,
+           CAST(round(((SELECT max(mtime) FROM event) - 2440587.5) * 86400000) AS INTEGER) AS last`,
+      )
+      .get();
+    const last = events?.['last'];
+    return {
+      id: value(settings.id),
+      projectName: value(settings.name) ?? '',
+      description: value(settings.description) ?? '',
+      projectCode: code,
+      checkins: Number(events?.['checkins']),
+      lastActivity: typeof last === 'number' ? last : null,
+      bytes: repositoryBytes(file),
+    };
+  });
+}
+
+/** The id that fossilrepo gave a file, or undefined. @throws OperatorError when it is no repository or stays locked */
+export const repositoryId = (file: string): string | undefined =>
+  reading(file, (database) => readSettings(database)(settings.id));
+
+/**
+ * Writes a repository's id, project name and description into its file; what is left out stays as it is.
+ * @returns whether anything differed
+ * @throws OperatorError when the file isn't there, is no repository, or stays locked for 15 s
+ */
+export function setIdentity(
+  file: string,
+  identity: { id?: string | undefined; name?: string | undefined; description?: string | undefined },
+): boolean {
+  const database = openRepository(file, { readOnly: false });
+  try {
+    database.exec('BEGIN IMMEDIATE');
+    const value = readSettings(database);
+    const write = database.prepare(
+      `INSERT INTO config(name, value, mtime) VALUES (?, ?, unixepoch())
+       ON CONFLICT(name) DO UPDATE SET value = excluded.value, mtime = excluded.mtime`,
+    );
+    let changed = false;
+    for (const key of ['id', 'name', 'description'] as const) {
+      const wanted = identity[key];
+      if (wanted === undefined || wanted === value(settings[key])) continue;
+      write.run(settings[key], wanted);
+      changed = true;
+    }
+    database.exec('COMMIT');
+    return changed;
+  } catch (error) {
+    throw asOperatorError(file, error);
+  } finally {
+    database.close();
+  }
+}
+
+/** The size of a repository with its write-ahead log, in bytes; 0 when there is no file. */
+export const repositoryBytes = (file: string): number => sizeOf(file) + sizeOf(`${file}-wal`);
+
+function sizeOf(file: string): number {
+  try {
+    return statSync(file).size;
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return 0;
+    throw error;
+  }
+}
+
+/**
+ * Opens for reading, does the work in one go and closes: an open reader would make Fossil's writers fail after 15 s where
+ * the file is not in WAL mode.
+ */
+function reading<T>(file: string, work: (database: DatabaseSync) => T): T {
+  const database = openRepository(file, { readOnly: true, timeout: 5_000 });
+  try {
+    if (!hasFossilTables(database)) throw incomplete(file);
+    return work(database);
+  } catch (error) {
+    throw asOperatorError(file, error);
+  } finally {
+    database.close();
+  }
+}
+
+/** Without these no page works. `forumpost`, `unversioned`, `accesslog` and others come only when they are needed. */
+const tables = ['blob', 'config', 'delta', 'event', 'rcvfrom', 'user'] as const;
+
+/** Whether Fossil's tables are there, and are tables: a view of the same name could run for ever. */
+export function hasFossilTables(database: DatabaseSync): boolean {
+  const names = tables.map((name) => `'${name}'`).join(', ');
+  const row = database
+    .prepare(
+      `SELECT count(*) AS n FROM sqlite_schema WHERE type = 'table' AND name IN (${names})
+         AND sql NOT LIKE 'CREATE VIRTUAL%'`,
+    )
+    .get();
+  return row?.['n'] === tables.length;
+}
+
+function readSettings(database: DatabaseSync): (name: string) => string | undefined {
+  const names = Object.values(settings);
+  const rows = database
+    .prepare(`SELECT name, value FROM config WHERE name IN (${names.map(() => '?').join(', ')})`)
+    .all(...names);
+  const found = new Map(rows.map((row) => [row['name'], row['value']]));
+  return (name) => {
+    const value = found.get(name);
+    return typeof value === 'string' ? value : undefined;
+  };
+}
+
+const incomplete = (file: string): OperatorError =>
+  new OperatorError(`${file} is not a complete Fossil repository.`);
