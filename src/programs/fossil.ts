@@ -137,3 +137,26 @@ export function readFossilVersion(stdout: string): FossilVersion {
 /** Whether the first version came before the second. */
 export const isOlder = (one: readonly [number, number], other: readonly [number, number]): boolean =>
   one[0] === other[0] ? one[1] < other[1] : one[0] < other[0];
+
+/** Puts a file's present content into a clone as an unversioned file of the same name. */
+export const fossilAddUnversioned = (
+  program: string,
+  add: Place & { clone: string; file: string; name: string },
+): Command => ({
+  argv: [program, 'unversioned', 'add', add.file, '--as', add.name, '--repository', add.clone],
+  env: fossilEnvironment(add.home),
+});
+
+/**
+ * Exchanges unversioned files with a server. It answers 0 when it was refused, too: look at the server. Writing needs the letter
+ * `y`; Setup alone is not enough (xfer.c says `uv-pull-only`).
+ */
+export const fossilSyncUnversioned = (
+  program: string,
+  sync: Place & { clone: string; url: Secret },
+): Command => ({
+  argv: [program, 'unversioned', 'sync', '--args', '-'],
+  input: [sync.url.reveal(), '--repository', sync.clone].join('\n'),
+  env: fossilEnvironment(sync.home),
+  timeout: 60_000,
+});

@@ -39,7 +39,7 @@ const sqliteCodes = {
   notADatabase: 26,
 } as const;
 
-/** What an operator can do about an error of SQLite's; anything else as it is. */
+/** What an operator can do about an error of SQLite's (exit `busy` when locked, `check` when damaged); anything else as it is. */
 export function asOperatorError(file: string, error: unknown): unknown {
   const code = sqliteCode(error);
   if (code === sqliteCodes.cannotOpen)
@@ -54,6 +54,7 @@ export function asOperatorError(file: string, error: unknown): unknown {
       `${file} is damaged: ${error instanceof Error ? error.message : 'unreadable'}.`,
       {
         next: 'Restore it from the replica.',
+        exit: 'check',
         cause: error,
       },
     );

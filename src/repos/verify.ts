@@ -1,0 +1,123 @@
+import { createHash } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { DatabaseSync } from 'node:sqlite';
+import { inflateSync } from 'node:zlib';
+import { messageOf, OperatorError } from '../errors.ts';
+import { fossilTestIntegrity, readTestIntegrity } from '../programs/fossil.ts';
+import type { Run } from '../system/run.ts';
+import { asOperatorError, openRepository } from './open.ts';
+
+export type Verification = {
+  /** How many artifacts were read and hashed. */
+  artifacts: number;
+  /** How many unversioned files. */
+  unversioned: number;
+  /** One sentence for each thing that is wrong; empty when all is well. */
+  errors: string[];
+};
+
+/**
+ * Reads everything in a repository and compares it with its hash: artifacts by Fossil (94 MB of content a second), then
+ * SQLite's own check, then the unversioned files, which Fossil's check leaves out. Works on one that is served, and
+ * changes nothing in it (Fossil may move pages from the write-ahead log into the file, as after every request).
+ * @throws OperatorError when the file isn't there or the check itself could not be made
+ */
+export async function verifyRepository(run: Run, fossilProgram: string, file: string): Promise<Verification> {
+  const home = mkdtempSync(join(tmpdir(), 'fossil-home-'));
+  try {
+    using database = openRepository(file, { readOnly: true });
+    const { stdout, stderr } = await run(fossilTestIntegrity(fossilProgram, { file, home }));
+    const artifacts = readArtifacts(database, stdout, stderr);
+    const unversioned = verifyUnversioned(database);
+    return {
+      artifacts: artifacts.count,
+      unversioned: unversioned.count,
+      errors: [...artifacts.errors, ...databaseErrors(stdout), ...unversioned.errors],
+    };
+  } catch (error) {
+    const known = asOperatorError(file, error);
+    // So damaged that SQLite can't read it at all: that is an answer.
+    if (known instanceof OperatorError && known.exit === 'check')
+      return { artifacts: 0, unversioned: 0, errors: [known.message] };
+    throw known;
+  } finally {
+    rmSync(home, { recursive: true, force: true });
+  }
+}
+
+type Checked = { count: number; errors: string[] };
+
+function readArtifacts(database: DatabaseSync, stdout: string, stderr: string): Checked {
+  try {
+    const { artifacts, errors } = readTestIntegrity(stdout);
+    return { count: artifacts, errors: errors.map((line) => nameArtifact(database, line)) };
+  } catch {
+    const said = (stderr.trim() || stdout.trim()).split(/[\r\n]+/).at(-1) ?? '';
+    return { count: 0, errors: [`Fossil could not read it to the end: ${said}`] };
+  }
+}
+
+/** Fossil tells only the row's number: say which artifact that is, and of which file. */
+function nameArtifact(database: DatabaseSync, line: string): string {
+  const [, rid] = /^(?:wrong hash|size mismatch) on artifact (\d+)/.exec(line) ?? [];
+  if (rid === undefined) return line;
+  const row = database
+    .prepare(
+      `SELECT uuid, (SELECT name FROM mlink JOIN filename USING (fnid) WHERE fid = rid LIMIT 1) AS name
+       FROM blob WHERE rid = ?`,
+    )
+    .get(Number(rid));
+  const name = typeof row?.['name'] === 'string' ? ` (${row['name']})` : '';
+  return `artifact ${String(row?.['uuid'])}${name}: ${line}`;
+}
+
+/** The last line of `test-integrity` is SQLite's answer. */
+function databaseErrors(stdout: string): string[] {
+  const [, said] = /^low-level database integrity-check: ([^]*)$/m.exec(stdout) ?? [];
+  if (said === undefined) return [];
+  return said.trim() === 'ok' ? [] : [`database: ${said.trim()}`];
+}
+
+/** Table `unversioned` (unversioned.c): a deleted file has no hash. It is there only where one was ever added. */
+function verifyUnversioned(database: DatabaseSync): Checked {
+  const exists = database
+    .prepare("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'unversioned'")
+    .get();
+  if (exists === undefined) return { count: 0, errors: [] };
+  const errors: string[] = [];
+  let count = 0;
+  // Row by row, since one file may take a gigabyte; and without a pause, since a reader must not stay open.
+  const rows = database.prepare(
+    'SELECT name, hash, sz, encoding, content FROM unversioned WHERE hash IS NOT NULL',
+  );
+  for (const row of rows.iterate()) {
+    count += 1;
+    const problem = problemWithContent(row['content'], row);
+    if (problem !== undefined) errors.push(`unversioned file ${String(row['name'])}: ${problem}`);
+  }
+  return { count, errors };
+}
+
+function problemWithContent(content: unknown, row: Record<string, unknown>): string | undefined {
+  if (!(content instanceof Uint8Array)) return Number(row['sz']) === 0 ? undefined : 'its content is missing';
+  try {
+    const plain = row['encoding'] === 1 ? decompress(content) : content;
+    const hash = String(row['hash']);
+    if (plain.length !== Number(row['sz'])) return `${plain.length} bytes instead of ${String(row['sz'])}`;
+    const algorithm = hash.length === 40 ? 'sha1' : 'sha3-256';
+    return createHash(algorithm).update(plain).digest('hex') === hash
+      ? undefined
+      : 'its content has another hash';
+  } catch (error) {
+    return `its content cannot be unpacked (${messageOf(error)})`;
+  }
+}
+
+/** Fossil's `blob_compress` (blob.c): the length in 4 bytes, big end first, then zlib. */
+function decompress(content: Uint8Array): Buffer {
+  const bytes = Buffer.from(content.buffer, content.byteOffset, content.byteLength);
+  // One more than promised, so that longer content is noticed and endless content is not unpacked.
+  return inflateSync(bytes.subarray(4), { maxOutputLength: bytes.readUInt32BE(0) + 1 });
+}

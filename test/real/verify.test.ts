@@ -1,0 +1,107 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { fossilEnvironment } from '../../src/programs/fossil.ts';
+import { verifyRepository } from '../../src/repos/verify.ts';
+import { run } from '../../src/system/run.ts';
+import { commitFile, initRepository, query } from './support/fossil-lab.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'verify-'));
+const home = join(folder, 'home');
+const good = join(folder, 'good.fossil');
+const verify = (file: string) => verifyRepository(run, 'fossil', file);
+
+beforeAll(async () => {
+  await initRepository(good, home);
+  await commitFile(good, home, 'story.txt', 'once upon a time '.repeat(200));
+  const notes: [string, Buffer | string][] = [
+    ['text.txt', 'all work and no play '.repeat(500)],
+    ['noise.bin', randomBytes(5_000)],
+    ['empty.txt', ''],
+  ];
+  for (const [name, content] of notes) {
+    const file = join(folder, name);
+    writeFileSync(file, content);
+    await run({
+      argv: ['fossil', 'uv', 'add', file, '--as', name, '-R', good],
+      env: { ...fossilEnvironment(home), USER: 'admin' },
+    });
+  }
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const copy = (name: string): string => {
+  const file = join(folder, name);
+  copyFileSync(good, file);
+  return file;
+};
+const digest = (file: string) => createHash('sha256').update(readFileSync(file)).digest('hex');
+
+test('a good repository has no errors and is not written to', async () => {
+  const before = digest(good);
+  expect(await verify(good)).toEqual({ artifacts: 3, unversioned: 3, errors: [] });
+  expect(digest(good)).toBe(before);
+});
+
+test('one in WAL mode keeps what is only in its log', async () => {
+  const file = copy('wal.fossil');
+  using server = new DatabaseSync(file);
+  server.exec("PRAGMA journal_mode = WAL; INSERT INTO config VALUES ('late', 'yes', 0)");
+  expect((await verify(file)).errors).toEqual([]);
+  expect(query(file, "SELECT value FROM config WHERE name = 'late'")).toEqual([{ value: 'yes' }]);
+  expect(query(file, 'PRAGMA journal_mode')).toEqual([{ journal_mode: 'wal' }]);
+});
+
+test('one that is not there is an error, not an answer', async () => {
+  await expect(verify(join(folder, 'none.fossil'))).rejects.toThrow('is not there');
+});
+
+describe('damage is found and named', () => {
+  test('in an artifact, where SQLite sees nothing', async () => {
+    const file = copy('artifact.fossil');
+    query(
+      file,
+      "UPDATE blob SET content = (SELECT content FROM blob WHERE rid = 1), size = (SELECT size FROM blob WHERE rid = 1) WHERE rid = (SELECT fid FROM mlink JOIN filename USING (fnid) WHERE name = 'story.txt')",
+    );
+    expect(query(file, 'PRAGMA integrity_check')).toEqual([{ integrity_check: 'ok' }]);
+    const { errors } = await verify(file);
+    expect(errors).toEqual([
+      expect.stringMatching(/^artifact [0-9a-f]{64} \(story\.txt\): wrong hash on artifact \d+$/),
+    ]);
+  });
+
+  test.each([
+    ['other content', 'text.txt', "(SELECT content FROM unversioned WHERE name = 'noise.bin')"],
+    ['a cut', 'text.txt', 'substr(content, 1, 20)'],
+    ['nothing', 'text.txt', 'NULL'],
+    ['a changed byte', 'noise.bin', "substr(content, 1, 99) || x'00' || substr(content, 101)"],
+  ])('in an unversioned file: %s', async (_, name, content) => {
+    const file = copy(`unversioned-${name}.fossil`);
+    query(file, `UPDATE unversioned SET content = CAST(${content} AS BLOB) WHERE name = '${name}'`);
+    const { errors } = await verify(file);
+    expect(errors).toHaveLength(1);
+    expect(errors[0]).toMatch(new RegExp(`^unversioned file ${name}: `));
+  });
+
+  test('in the database', async () => {
+    const file = copy('pages.fossil');
+    using database = new DatabaseSync(file, { defensive: false });
+    database.exec('DELETE FROM unversioned; VACUUM; PRAGMA writable_schema = ON');
+    database.exec(
+      "UPDATE sqlite_schema SET rootpage = (SELECT rootpage FROM sqlite_schema WHERE name = 'event_i1') WHERE name = 'mlink_i1'",
+    );
+    database.close();
+    expect((await verify(file)).errors.join()).toMatch(/^database: /);
+  });
+
+  test('so bad that Fossil stops', async () => {
+    const file = copy('torn.fossil');
+    const bytes = readFileSync(file);
+    bytes.fill(0xff, 4096 * 3, bytes.length - 4096);
+    writeFileSync(file, bytes);
+    expect((await verify(file)).errors.length).toBeGreaterThan(0);
+  });
+});
