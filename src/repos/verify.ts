@@ -1,7 +1,4 @@
 import { createHash } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { DatabaseSync } from 'node:sqlite';
 import { inflateSync } from 'node:zlib';
 import { messageOf, OperatorError } from '../errors.ts';
@@ -22,13 +19,17 @@ export type Verification = {
  * Reads everything in a repository and compares it with its hash: artifacts by Fossil (94 MB of content a second), then
  * SQLite's own check, then the unversioned files, which Fossil's check leaves out. Works on one that is served, and
  * changes nothing in it (Fossil may move pages from the write-ahead log into the file, as after every request).
+ * @param fossil.home a folder that Fossil may write
  * @throws OperatorError when the file isn't there or the check itself could not be made
  */
-export async function verifyRepository(run: Run, fossilProgram: string, file: string): Promise<Verification> {
-  const home = mkdtempSync(join(tmpdir(), 'fossil-home-'));
+export async function verifyRepository(
+  run: Run,
+  fossil: { program: string; home: string },
+  file: string,
+): Promise<Verification> {
   try {
     using database = openRepository(file, { readOnly: true });
-    const { stdout, stderr } = await run(fossilTestIntegrity(fossilProgram, { file, home }));
+    const { stdout, stderr } = await run(fossilTestIntegrity(fossil.program, { file, home: fossil.home }));
     const artifacts = readArtifacts(database, stdout, stderr);
     const unversioned = verifyUnversioned(database);
     return {
@@ -42,8 +43,6 @@ export async function verifyRepository(run: Run, fossilProgram: string, file: st
     if (known instanceof OperatorError && known.exit === 'check')
       return { artifacts: 0, unversioned: 0, errors: [known.message] };
     throw known;
-  } finally {
-    rmSync(home, { recursive: true, force: true });
   }
 }
 

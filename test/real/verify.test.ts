@@ -12,7 +12,7 @@ import { commitFile, initRepository, query } from './support/fossil-lab.ts';
 const folder = mkdtempSync(join(tmpdir(), 'verify-'));
 const home = join(folder, 'home');
 const good = join(folder, 'good.fossil');
-const verify = (file: string) => verifyRepository(run, 'fossil', file);
+const verify = (file: string) => verifyRepository(run, { program: 'fossil', home }, file);
 
 beforeAll(async () => {
   await initRepository(good, home);

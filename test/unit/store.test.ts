@@ -1,8 +1,9 @@
+import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { addEvent, keptEvents, newestEvents } from '../../src/store/events.ts';
 import { findMember, insertMember, listMembers, updateMember } from '../../src/store/members.ts';
@@ -72,10 +73,18 @@ describe('the database', () => {
     expect(store.database.prepare('SELECT count(*) AS n FROM _litestream_seq').get()).toEqual({ n: 0 });
   });
 
-  test('waits for another writer', () => {
-    using other = new DatabaseSync(paths.database);
-    other.exec('BEGIN IMMEDIATE; ROLLBACK');
+  test('waits for another writer', async () => {
+    const script = `const { DatabaseSync } = require('node:sqlite'); const d = new DatabaseSync(process.argv[1]);
+      d.exec('BEGIN IMMEDIATE'); console.log('locked'); setTimeout(() => d.exec('COMMIT'), 400);`;
+    const other = spawn(process.execPath, ['-e', script, paths.database], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const ended = once(other, 'exit');
+    await once(other.stdout, 'data');
+    const started = performance.now();
     expect(insertRepository(store, demo()).name).toBe('demo');
+    expect(performance.now() - started).toBeGreaterThan(200);
+    await ended;
   });
 
   test('a transaction that throws leaves nothing', () => {
