@@ -68,7 +68,7 @@ export function credentialsText(keys: { accessKeyId: string; secretAccessKey: st
  * A dry start: Litestream reads the file, makes every database and replica of it, and prints them. It opens no database, no socket and
  * no connection, so that it can run beside the live daemon (`replicate` would take over the live socket).
  */
-export const litestreamDryStart = (program: string, config: string): Command => ({
+export const litestreamCheck = (program: string, config: string): Command => ({
   argv: [program, 'databases', '-no-expand-env', '-json', '-config', config],
   env: litestreamEnvironment(undefined),
   timeout: 30_000,
@@ -80,7 +80,7 @@ const listed = z.array(z.object({ path: z.string(), replica: z.enum(['file', 's3
  * Whether the dry start saw just the databases that were meant: a mistyped key is no error to Litestream.
  * @throws OperatorError naming the databases that differ
  */
-export function readLitestreamDryStart(stdout: string, expected: readonly string[]): void {
+export function readLitestreamCheck(stdout: string, expected: readonly string[]): void {
   const found = new Set(listed.parse(JSON.parse(stdout)).map(({ path }) => path));
   const wanted = new Set(expected);
   const wrong = [...wanted.symmetricDifference(found)];

@@ -55,7 +55,7 @@ export async function startS3(): Promise<S3> {
       '--config',
       '/dev/null',
     ];
-    server = spawn(rclone, ['serve', 's3', ...options, `${root}`], {
+    server = spawn(rclone, ['serve', 's3', ...options, root], {
       env: { ...cleanEnvironment(), RCLONE_AUTH_KEY: `"${accessKeyId},${secretAccessKey}"` },
       stdio: 'ignore',
     });

@@ -1,0 +1,161 @@
+import { createHash } from 'node:crypto';
+import { hostname } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+import ms from 'ms';
+import { z } from 'zod';
+import { OperatorError } from '../errors.ts';
+import { readIfThere } from '../system/files.ts';
+import type { ReplicaStore } from './store.ts';
+
+/** Where the owner object is: one for each replica address. */
+export const ownerKey = 'owner.json';
+
+const ownerSchema = z.object({
+  version: z.literal(1),
+  /** The server's own id, made once with its management database. */
+  instance: z.string().min(1),
+  /** A hash of the machine's id: the same instance on two machines is a copied server, and both would write. */
+  machine: z.string(),
+  /** For people. */
+  hostname: z.string(),
+  heartbeat: z.iso.datetime(),
+});
+
+/** Whose a replica is: Litestream itself lets two servers write to one place, says that all is well, and loses one's data. */
+export type Owner = z.output<typeof ownerSchema>;
+
+/** Who we are. The heartbeat is that of the last write. */
+export type Me = Pick<Owner, 'instance' | 'machine' | 'hostname'>;
+
+/** How long after its last heartbeat the same server on another machine counts as running. Milliseconds. */
+const alive = 600_000;
+
+/** Between writing and reading again, so that of two who claim at once both see the later. Milliseconds. */
+const settle = 500;
+
+/** This server. @param machineId where the machine's id is; the host's name stands in for one that has none */
+export function thisOwner(instance: string, machineId = '/etc/machine-id'): Me {
+  const id = readIfThere(machineId)?.trim() || hostname();
+  const machine = createHash('sha256').update(`fossilrepo ${id}`).digest('hex').slice(0, 32);
+  return { instance, machine, hostname: hostname() };
+}
+
+/** Whether the replica is still ours. @throws OperatorError when the storage can't be asked */
+export async function checkOwner(
+  store: ReplicaStore,
+  me: Me,
+): Promise<'ours' | 'missing' | { other: Owner }> {
+  const owner = await readOwner(store);
+  if (owner === undefined) return 'missing';
+  return isMe(owner, me) ? 'ours' : { other: owner };
+}
+
+/**
+ * Makes the replica ours: free, it is taken; ours, the heartbeat is renewed. Once more than needed does no harm.
+ * @throws OperatorError saying whose it is, when it is another's
+ */
+export async function claimOwner(
+  store: ReplicaStore,
+  me: Me,
+  { now = () => Date.now() } = {},
+): Promise<void> {
+  const owner = await readOwner(store);
+  if (owner !== undefined && isMe(owner, me)) {
+    await write(store, me, now());
+    return;
+  }
+  if (owner !== undefined && !left(owner, me, now())) throw conflictError(store, owner, me, now());
+  const wrote = await write(store, me, now(), { onlyNew: owner === undefined });
+  // A storage that doesn't know the condition lets the later of two writers win.
+  await sleep(settle);
+  const after = await readOwner(store);
+  if (after === undefined)
+    throw new OperatorError(
+      `${store.describe} lost what was written to it${wrote ? '' : ' by another server'}.`,
+      {
+        next: 'Use a storage that is consistent at once.',
+      },
+    );
+  if (!isMe(after, me)) throw conflictError(store, after, me, now());
+}
+
+/** Says in the replica that we are alive. @throws OperatorError when it isn't ours any more; nothing is written then */
+export async function beatOwner(store: ReplicaStore, me: Me, { now = () => Date.now() } = {}): Promise<void> {
+  const owner = await readOwner(store);
+  if (owner === undefined)
+    throw new OperatorError(`The replica at ${store.describe} has no owner object any more.`, {
+      next: 'If it is a disk, mount it.',
+    });
+  if (!isMe(owner, me)) throw conflictError(store, owner, me, now());
+  await write(store, me, now());
+}
+
+/** What speaks against giving the replica to an instance (undefined: to a new one), before anything is installed. */
+export async function ownerConflict(
+  store: ReplicaStore,
+  instance: string | undefined,
+  { now = () => Date.now() } = {},
+): Promise<{ message: string; next: string } | undefined> {
+  const owner = await readOwner(store);
+  const me = thisOwner(instance ?? '');
+  return owner === undefined || isMe(owner, me) || left(owner, me, now())
+    ? undefined
+    : conflict(store, owner, me, now());
+}
+
+const isMe = (owner: Owner, me: Me): boolean =>
+  owner.instance === me.instance && owner.machine === me.machine;
+
+/** The same server, moved: it stopped on the other machine. */
+const left = (owner: Owner, me: Me, now: number): boolean =>
+  owner.instance === me.instance && now - Date.parse(owner.heartbeat) > alive;
+
+function conflict(store: ReplicaStore, owner: Owner, me: Me, now: number): { message: string; next: string } {
+  const age = Math.max(0, now - Date.parse(owner.heartbeat));
+  const whose = `The replica at ${store.describe} belongs to the server on ${owner.hostname}, last alive ${ms(age, { long: true })} ago`;
+  return owner.instance === me.instance
+    ? {
+        message: `${whose}: a copy of this one, on another machine.`,
+        next: `Stop that one and try again after ${ms(alive, { long: true })}; two servers on one replica lose data.`,
+      }
+    : {
+        message: `${whose} (instance ${owner.instance}).`,
+        next: `Give this server another replica, or another prefix in it. If that server is gone for good and its replica is not needed, delete ${ownerKey} there.`,
+      };
+}
+
+function conflictError(...about: Parameters<typeof conflict>): OperatorError {
+  const { message, next } = conflict(...about);
+  return new OperatorError(message, { next });
+}
+
+async function write(
+  store: ReplicaStore,
+  me: Me,
+  now: number,
+  options?: { onlyNew: boolean },
+): Promise<boolean> {
+  const owner: Owner = { version: 1, ...me, heartbeat: new Date(now).toISOString() };
+  return await store.put(ownerKey, `${JSON.stringify(owner, null, 2)}\n`, options);
+}
+
+async function readOwner(store: ReplicaStore): Promise<Owner | undefined> {
+  const text = await store.get(ownerKey);
+  if (text === undefined) return undefined;
+  const parsed = ownerSchema.safeParse(parseJson(text));
+  if (parsed.success) return parsed.data;
+  throw new OperatorError(
+    `${ownerKey} in ${store.describe} can't be read: it was not written by this version.`,
+    {
+      next: 'See what wrote it. If nothing else uses this replica, delete the object.',
+    },
+  );
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,112 @@
+import type { S3Client } from '@aws-sdk/client-s3';
+import type { ReplicaPlace } from './location.ts';
+import { explainS3, isMissing, isPrecondition } from './s3-errors.ts';
+import { type ReplicaStore, storeDeadline } from './store.ts';
+
+/** The keys of an S3-compatible storage. */
+export type S3Keys = { accessKeyId: string; secretAccessKey: string };
+
+/**
+ * A replica in S3-compatible storage. The client, which takes 200 ms to load, is made by the first call; without keys it finds them as
+ * Litestream does (a role of the machine).
+ */
+export function s3Store(
+  place: Extract<ReplicaPlace, { kind: 's3' }>,
+  keys: S3Keys | undefined,
+): ReplicaStore {
+  const { bucket: Bucket, prefix } = place;
+  const full = (key: string) => (prefix === '' ? key : `${prefix}/${key}`);
+  const sdk = () => import('@aws-sdk/client-s3');
+  let made: Promise<S3Client> | undefined;
+  const client = () => (made ??= sdk().then(({ S3Client }) => new S3Client(settings(place, keys))));
+
+  async function guarded<T>(doing: string, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const signal = AbortSignal.timeout(storeDeadline);
+    return work(signal).catch((error: unknown) => {
+      throw explainS3(place, doing, error);
+    });
+  }
+
+  return {
+    describe: `s3://${Bucket}${prefix && `/${prefix}`}`,
+
+    get: (key) =>
+      guarded('read', async (abortSignal) => {
+        const { GetObjectCommand } = await sdk();
+        try {
+          const { Body } = await (
+            await client()
+          ).send(new GetObjectCommand({ Bucket, Key: full(key) }), { abortSignal });
+          return (await Body?.transformToString()) ?? '';
+        } catch (error) {
+          if (isMissing(error)) return undefined;
+          throw error;
+        }
+      }),
+
+    put: (key, text, { onlyNew = false } = {}) =>
+      guarded('write', async (abortSignal) => {
+        const { PutObjectCommand } = await sdk();
+        const condition = onlyNew ? { IfNoneMatch: '*' } : {};
+        try {
+          await (
+            await client()
+          ).send(new PutObjectCommand({ Bucket, Key: full(key), Body: text, ...condition }), { abortSignal });
+          return true;
+        } catch (error) {
+          if (onlyNew && isPrecondition(error)) return false;
+          throw error;
+        }
+      }),
+
+    async *list(below, { after, limit = Infinity } = {}) {
+      const { ListObjectsV2Command } = await sdk();
+      let token: string | undefined;
+      let count = 0;
+      do {
+        const page = await guarded('list', async (abortSignal) =>
+          (await client()).send(
+            new ListObjectsV2Command({
+              Bucket,
+              Prefix: full(below),
+              MaxKeys: Math.min(1000, limit - count),
+              ...(token !== undefined && { ContinuationToken: token }),
+              ...(after !== undefined && { StartAfter: full(after) }),
+            }),
+            { abortSignal },
+          ),
+        );
+        for (const { Key, Size, LastModified } of page.Contents ?? []) {
+          if (Key === undefined || LastModified === undefined) continue;
+          count++;
+          yield {
+            key: prefix === '' ? Key : Key.slice(prefix.length + 1),
+            bytes: Size ?? 0,
+            modified: LastModified,
+          };
+          if (count >= limit) return;
+        }
+        token = page.IsTruncated ? page.NextContinuationToken : undefined;
+      } while (token !== undefined);
+    },
+
+    delete: (key) =>
+      guarded('delete', async (abortSignal) => {
+        const { DeleteObjectCommand } = await sdk();
+        await (await client()).send(new DeleteObjectCommand({ Bucket, Key: full(key) }), { abortSignal });
+      }),
+  };
+}
+
+function settings({ endpoint, region }: Extract<ReplicaPlace, { kind: 's3' }>, keys: S3Keys | undefined) {
+  return {
+    region,
+    maxAttempts: 2,
+    // Storages that aren't Amazon's refuse the checksums that the client adds by itself.
+    requestChecksumCalculation: 'WHEN_REQUIRED',
+    responseChecksumValidation: 'WHEN_REQUIRED',
+    ...(keys && { credentials: keys }),
+    ...(endpoint !== undefined && { endpoint, forcePathStyle: true }),
+    requestHandler: { connectionTimeout: 5_000, requestTimeout: storeDeadline },
+  } as const;
+}
