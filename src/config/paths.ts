@@ -1,0 +1,90 @@
+import { join, resolve } from 'node:path';
+import { OperatorError } from '../errors.ts';
+
+/** A Unix socket's path is cut at 108 bytes by Linux (sun_path, one for the final zero). */
+const longestSocket = 107;
+
+/** Where everything is. Every path in the program comes from here. */
+export type Paths = ReturnType<typeof pathsUnder>;
+
+/** The program's own folder: `/opt/fossilrepo` on a server, the checkout for a developer. */
+export const programHome = resolve(import.meta.dirname, '../..');
+
+/**
+ * The layout of a whole server below one folder. `/` is the server itself; anything else is a server in a folder.
+ * @throws OperatorError when the folder's name is so long that sockets below it could not be opened
+ */
+export function pathsUnder(root = '/') {
+  const at = (path: string) => join(resolve(root), path);
+  const paths = {
+    root: resolve(root),
+    config: at('etc/fossilrepo/fossilrepo.yaml'),
+    configFolder: at('etc/fossilrepo'),
+    secrets: at('etc/fossilrepo/secrets'),
+    units: at('etc/systemd/system'),
+    tmpfiles: at('etc/tmpfiles.d/fossilrepo.conf'),
+    data: at('data'),
+    repos: at('data/repos'),
+    /** One empty file for each name that the edge answers for; derived from the management database. */
+    routes: at('data/routes'),
+    work: at('data/work'),
+    tmp: at('data/work/tmp'),
+    trash: at('data/work/trash'),
+    undo: at('data/work/undo'),
+    /** What was put into `repos` and could not be served: symlinks, files that are no repository, names that cannot be routed. */
+    rejected: at('data/work/rejected'),
+    state: at('var/lib/fossilrepo'),
+    database: at('var/lib/fossilrepo/fossilrepo.db'),
+    litestreamConfig: at('var/lib/fossilrepo/litestream.yml'),
+    /** What install made here (users, packages), so that uninstall takes away just that. */
+    installed: at('var/lib/fossilrepo/installed.json'),
+    canary: at('var/lib/fossilrepo/canary'),
+    fossilHome: at('var/lib/fossilrepo/home/fossil'),
+    edgeHome: at('var/lib/fossilrepo/home/edge'),
+    caddyfile: at('etc/fossilrepo/rendered/Caddyfile'),
+    rendered: at('etc/fossilrepo/rendered'),
+    replica: at('var/backups/fossilrepo'),
+    log: at('var/log/fossilrepo'),
+    run: at('run/fossilrepo'),
+    closed: at('run/fossilrepo/closed'),
+    /** The loop leaves a file here to ask the root one-shot to give dropped-in files to the right owner. */
+    requests: at('run/fossilrepo/requests'),
+    locks: at('run/fossilrepo/locks'),
+    /** What `fossilrepo up` runs: its process and its parts' processes. */
+    up: at('run/fossilrepo/up.json'),
+    /** What the loop last saw and did. */
+    loop: at('run/fossilrepo/serve/loop.json'),
+    /** Copies of secrets for parts that `fossilrepo up` starts as other users. */
+    credentials: at('run/fossilrepo/credentials'),
+    litestreamSocket: at('run/fossilrepo/litestream/control.sock'),
+    edgeSocket: at('run/fossilrepo/edge/admin.sock'),
+    serveSocket: at('run/fossilrepo/serve/http.sock'),
+  } as const;
+  for (const socket of [paths.litestreamSocket, paths.edgeSocket, paths.serveSocket])
+    if (Buffer.byteLength(socket) > longestSocket)
+      throw new OperatorError(
+        `${paths.root} is too long a folder name: ${socket} would be over ${longestSocket} bytes.`,
+        {
+          next: 'Use a folder with a shorter path.',
+          exit: 'usage',
+        },
+      );
+  return paths;
+}
+
+/** The live file of a repository. */
+export const repositoryFile = (paths: Pick<Paths, 'repos'>, name: string) =>
+  join(paths.repos, `${name}.fossil`);
+
+/** A file whose existence makes the edge answer 503 for the name. */
+export const closedMark = (paths: Pick<Paths, 'closed'>, name: string) => join(paths.closed, name);
+
+/** A file whose existence makes the edge answer for the name at all. */
+export const routeMark = (paths: Pick<Paths, 'routes'>, name: string) => join(paths.routes, name);
+
+/** The folder that Litestream 0.5 keeps beside a database; it moves with the file. */
+export const litestreamState = (file: string) =>
+  join(file, '..', `.${file.slice(file.lastIndexOf('/') + 1)}-litestream`);
+
+/** A deleted repository's file. */
+export const trashFile = (paths: Pick<Paths, 'trash'>, id: string) => join(paths.trash, `${id}.fossil`);

@@ -1,0 +1,34 @@
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync } from 'node:fs';
+import { dirname } from 'node:path';
+import writeFileAtomic from 'write-file-atomic';
+import { codeOf } from '../errors.ts';
+
+/** Replaces a file's content in one step: a reader, or a crash, sees the old or the new one whole. */
+export function writeAtomic(
+  path: string,
+  content: string | Buffer,
+  mode: number,
+  owner?: { uid: number; gid: number },
+): void {
+  writeFileAtomic.sync(path, content, { mode, ...(owner && { chown: owner }) });
+}
+
+/** A file's text, or undefined when there is none. */
+export function readIfThere(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR') return undefined;
+    throw error;
+  }
+}
+
+/** Moves a file within one file system, durably: after a power loss it is at one of both places. */
+export function moveDurably(from: string, to: string): void {
+  renameSync(from, to);
+  for (const folder of new Set([dirname(from), dirname(to)])) {
+    const handle = openSync(folder, 'r');
+    fsyncSync(handle);
+    closeSync(handle);
+  }
+}

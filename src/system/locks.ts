@@ -1,0 +1,68 @@
+import { chownSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Paths } from '../config/paths.ts';
+import { OperatorError } from '../errors.ts';
+
+/** `changes`: whoever changes the server or a repository. `loop`: one `serve` a server. */
+export type LockName = 'changes' | 'loop' | 'up';
+
+/**
+ * Does `work` while holding a lock of the kernel's (an exclusive SQLite transaction), which a killed holder never leaves behind.
+ * @param wait milliseconds to wait for another holder
+ * @throws OperatorError (busy) naming the holder
+ */
+export async function withLock<T>(
+  paths: Paths,
+  name: LockName,
+  wait: number,
+  work: () => Promise<T>,
+): Promise<T> {
+  mkdirSync(paths.locks, { recursive: true, mode: 0o770 });
+  const file = join(paths.locks, `${name}.lock`);
+  const holder = join(paths.locks, `${name}.holder`);
+  const database = new DatabaseSync(file, { timeout: 0 });
+  try {
+    belongsToFolder(paths.locks, file);
+    const deadline = Date.now() + wait;
+    while (!tryLock(database)) {
+      if (Date.now() >= deadline)
+        throw new OperatorError(`Another fossilrepo is at work: ${holderOf(holder)}.`, {
+          next: 'Wait until it is done and run the command again.',
+          exit: 'busy',
+        });
+      await sleep(25);
+    }
+    writeFileSync(holder, `${process.argv.slice(2).join(' ')} (process ${process.pid})`);
+    belongsToFolder(paths.locks, holder);
+    return await work();
+  } finally {
+    database.close();
+  }
+}
+
+function tryLock(database: DatabaseSync): boolean {
+  try {
+    database.exec('BEGIN EXCLUSIVE');
+    return true;
+  } catch (error) {
+    if (error instanceof Error && /locked/.test(error.message)) return false;
+    throw error;
+  }
+}
+
+/** Root's lock must be one that the service user can take next. */
+function belongsToFolder(folder: string, file: string): void {
+  if (process.getuid?.() !== 0) return;
+  const { uid, gid } = statSync(folder);
+  chownSync(file, uid, gid);
+}
+
+function holderOf(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return 'it has not said what it does';
+  }
+}

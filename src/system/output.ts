@@ -1,0 +1,35 @@
+import chalk from 'chalk';
+
+/**
+ * All that a person or a script sees. Results go to standard output, talk to standard error, so that
+ * `fossilrepo … --json | jq` and `… > file` get results and nothing else.
+ */
+export type Output = {
+  json: boolean;
+  /** Whether a person watches standard error: progress is drawn only then. */
+  live: boolean;
+  /** The command's result: `data` with `--json`, else `text` (nothing when it is empty). */
+  result: (data: unknown, text: string) => void;
+  /** One line of talk. */
+  say: (text: string) => void;
+  /** One line that must not be overlooked. */
+  warn: (text: string) => void;
+};
+
+/** The terminal's output. */
+export function terminal(json: boolean): Output {
+  return {
+    json,
+    live: process.stderr.isTTY,
+    result: (data, text) => {
+      if (json) process.stdout.write(`${JSON.stringify(data, null, 2)}\n`);
+      else if (text !== '') process.stdout.write(`${text.replace(/\n$/, '')}\n`);
+    },
+    say: (text) => {
+      process.stderr.write(`${text}\n`);
+    },
+    warn: (text) => {
+      process.stderr.write(`${chalk.yellow('!')} ${text}\n`);
+    },
+  };
+}
