@@ -1,0 +1,96 @@
+import { chmodSync, chownSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { parseConfig } from '../config/config.ts';
+import type { Paths } from '../config/paths.ts';
+import { messageOf, OperatorError } from '../errors.ts';
+import type { ChangedFile, Step } from '../plan/steps.ts';
+import { caddyValidate } from '../programs/caddy.ts';
+import { litestreamCheck } from '../programs/litestream.ts';
+import { verifyUnits } from '../programs/systemd.ts';
+import { writeAtomic } from '../system/files.ts';
+import { type Machine, idsOf } from './apply.ts';
+
+type Publication = Extract<Step, { do: 'files' }>;
+
+/**
+ * Writes rendered files, each whole or not at all, after the program that reads them has agreed to copies beside.
+ * @returns puts the former files back
+ * @throws OperatorError with what the program says against them; nothing is changed then
+ */
+export async function publish(
+  step: Publication,
+  machine: Pick<Machine, 'run' | 'config' | 'paths'>,
+): Promise<() => void> {
+  await approve(step, machine);
+  for (const file of step.files)
+    writeAtomic(file.path, file.content, file.mode, file.owner && idsOf(file.owner));
+  return () => {
+    for (const file of step.files) putBack(file);
+  };
+}
+
+function putBack(file: ChangedFile): void {
+  if (file.former === undefined) rmSync(file.path, { force: true });
+  else writeAtomic(file.path, file.former, file.mode, file.owner && idsOf(file.owner));
+}
+
+/** Shows the files, in a folder of their own, to the program that will read them. */
+async function approve(
+  step: Publication,
+  { run, config, paths }: Pick<Machine, 'run' | 'config' | 'paths'>,
+): Promise<void> {
+  const first = step.files[0];
+  if (first === undefined) return;
+  const beside = mkdtempSync(join(dirname(first.path), '.fossilrepo-check-'));
+  try {
+    const copies = step.files.map((file) => {
+      const copy = join(beside, basename(file.path));
+      writeFileSync(copy, file.content, { mode: 0o600 });
+      if (file.owner) chownSync(copy, idsOf(file.owner).uid, idsOf(file.owner).gid);
+      return copy;
+    });
+    chmodSync(beside, 0o700);
+    for (const copy of copies) await check(step, copy, { run, config, paths });
+  } catch (error) {
+    throw new OperatorError(
+      `${step.title} would not work, so nothing of it was changed:\n${messageOf(error)}`,
+      {
+        next: 'Correct fossilrepo.yaml and run the command again.',
+        cause: error,
+      },
+    );
+  } finally {
+    rmSync(beside, { recursive: true, force: true });
+  }
+}
+
+async function check(
+  step: Publication,
+  copy: string,
+  { run, config, paths }: { run: Machine['run']; config: Machine['config']; paths: Paths },
+) {
+  switch (step.check) {
+    case 'caddy':
+      await run(caddyValidate(paths, config.programs.caddy, copy));
+      return;
+    case 'litestream':
+      await run(litestreamCheck(config.programs.litestream, copy));
+      return;
+    case 'systemd':
+      if (/\.(service|target|path|timer)$/.test(copy)) await complainAboutUnit(run, copy);
+      return;
+    case 'fossilrepo':
+      for (const file of step.files) parseConfig(file.content, paths);
+      return;
+  }
+}
+
+/** systemd-analyze answers 0 for keys that it ignores, and complains of units that come only with the next files. */
+async function complainAboutUnit(run: Machine['run'], copy: string): Promise<void> {
+  const { stderr } = await run({ ...verifyUnits([copy]), accept: [1] });
+  const complaints = stderr
+    .split('\n')
+    .filter((line) => line.includes(copy) || line.includes(basename(copy)))
+    .filter((line) => !/Unit fossilrepo\S* not found|Failed to create fossilrepo\S*\/start/.test(line));
+  if (complaints.length > 0) throw new OperatorError(complaints.join('\n'));
+}

@@ -1,0 +1,178 @@
+import { lookup } from 'node:dns/promises';
+import { existsSync, statfsSync, statSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { totalmem } from 'node:os';
+import { dirname, join } from 'node:path';
+import prettyBytes from 'pretty-bytes';
+import type { Config } from '../config/config.ts';
+import { type Paths, programHome } from '../config/paths.ts';
+import { codeOf, messageOf, OperatorError } from '../errors.ts';
+import type { PartName } from '../stack/parts.ts';
+import type { PartState } from '../stack/supervisor.ts';
+import type { Run } from '../system/run.ts';
+import { checkPrograms } from './programs.ts';
+
+/** One thing looked at before anything is touched. */
+export type Preflight = {
+  what: string;
+  /** `refuse` stops the installation. */
+  verdict: 'fine' | 'warn' | 'refuse';
+  message: string;
+  next?: string;
+};
+
+/** Below this the parts don't fit beside each other; measured with ten repositories, doubled. */
+const leastMemory = 400 * 1024 ** 2;
+const leastDisk = 512 * 1024 ** 2;
+
+type Subject = { config: Config; paths: Paths; run: Run; parts: ReadonlyMap<PartName, PartState> };
+
+/** Looks at the machine: memory, disk, ports, clock, programs, names. Changes nothing. */
+export async function preflight(subject: Subject): Promise<Preflight[]> {
+  const { config, paths, run } = subject;
+  return [
+    memory(),
+    disk(paths.data),
+    clock(),
+    ...(await checkPrograms(config, run)),
+    ...(await ports(subject)),
+    ...(await names(config)),
+  ];
+}
+
+/** @throws OperatorError with every refusal and what to do about it */
+export function refuseUnless(found: readonly Preflight[]): void {
+  const refused = found.filter(({ verdict }) => verdict === 'refuse');
+  if (refused.length === 0) return;
+  throw new OperatorError(refused.map(({ message }) => message).join('\n'), {
+    next: refused.map(({ next }) => next ?? '').join('\n       '),
+    exit: 'check',
+  });
+}
+
+function memory(): Preflight {
+  const total = totalmem();
+  const message = `${prettyBytes(total)} of memory`;
+  return total >= leastMemory
+    ? { what: 'memory', verdict: 'fine', message }
+    : {
+        what: 'memory',
+        verdict: 'refuse',
+        message: `This machine has only ${message}.`,
+        next: `Give it at least ${prettyBytes(leastMemory)}.`,
+      };
+}
+
+function disk(folder: string): Preflight {
+  const { bavail, bsize } = statfsSync(nearest(folder));
+  const free = bavail * bsize;
+  const message = `${prettyBytes(free)} free for ${folder}`;
+  return free >= leastDisk
+    ? { what: 'disk', verdict: 'fine', message }
+    : {
+        what: 'disk',
+        verdict: 'refuse',
+        message: `There is only ${message}.`,
+        next: `Free at least ${prettyBytes(leastDisk)} there.`,
+      };
+}
+
+/** A clock before the program's own files is wrong: certificates and recovery by time would be, too. */
+function clock(): Preflight {
+  const made = statSync(join(programHome, 'package.json')).mtimeMs;
+  return Date.now() > made - 86_400_000
+    ? { what: 'clock', verdict: 'fine', message: new Date().toISOString() }
+    : {
+        what: 'clock',
+        verdict: 'refuse',
+        message: `The clock says ${new Date().toISOString()}, which is before fossilrepo was put here.`,
+        next: 'Set the clock; a time service such as systemd-timesyncd keeps it right.',
+      };
+}
+
+async function ports({ config, parts }: Subject): Promise<Preflight[]> {
+  const edge = config.listen.flatMap((host) => {
+    const open = config.tls === 'off' ? [config.ports.http] : [config.ports.http, config.ports.https];
+    return [...open, ...(config.local ? [config.ports.repositories] : [])].map((port) => ({
+      host,
+      port,
+      part: 'edge' as const,
+    }));
+  });
+  const wanted = [
+    ...edge,
+    { host: '127.0.0.1', port: config.ports.ask, part: 'edge' as const },
+    { host: '127.0.0.1', port: config.ports.fossil, part: 'repositories' as const },
+  ];
+  const checks = wanted
+    // Ours are taken by ourselves.
+    .filter(({ part }) => parts.get(part) !== 'running')
+    .map(async ({ host, port }): Promise<Preflight> => {
+      const taken = await whyNotOpen(host, port);
+      const what = `port ${port}`;
+      if (taken === undefined || taken === 'EADDRNOTAVAIL')
+        return { what, verdict: 'fine', message: `${host}:${port} is free` };
+      if (taken === 'EACCES')
+        return {
+          what,
+          verdict: 'refuse',
+          message: `This user may not open port ${port}.`,
+          next: 'Run it as root, or set ports above 1023 in fossilrepo.yaml.',
+        };
+      return {
+        what,
+        verdict: 'refuse',
+        message: `Port ${port} on ${host} is in use by another program (${taken}).`,
+        next: `See which with: ss -ltnp 'sport = :${port}'. End it, or set another port in fossilrepo.yaml (ports).`,
+      };
+    });
+  return Promise.all(checks);
+}
+
+function whyNotOpen(host: string, port: number): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', (error) => resolve(codeOf(error) ?? messageOf(error)));
+    server.listen({ host, port, exclusive: true, ipv6Only: host.includes(':') }, () => {
+      server.close(() => resolve(undefined));
+    });
+  });
+}
+
+async function names(config: Config): Promise<Preflight[]> {
+  const below = `fossilrepo-check.${config.domain}`;
+  const missing = (
+    await Promise.all([config.domain, below].map(async (name) => ((await resolves(name)) ? [] : [name])))
+  ).flat();
+  if (missing.length === 0)
+    return [{ what: 'names', verdict: 'fine', message: `${config.domain} and names below it resolve` }];
+  if (config.local)
+    return [
+      {
+        what: 'names',
+        verdict: 'warn',
+        message: `${missing.join(' and ')} can't be resolved here: repositories answer at http://localhost:${config.ports.repositories}/NAME.`,
+        next: 'Install the Debian package libnss-myhostname for names of their own.',
+      },
+    ];
+  return [
+    {
+      what: 'names',
+      verdict: config.tls === 'auto' ? 'refuse' : 'warn',
+      message: `${missing.join(' and ')} can't be resolved.`,
+      next: `Add DNS records (A, and AAAA if there is one) for ${config.domain} and *.${config.domain} that point to this server.`,
+    },
+  ];
+}
+
+/** Whether the system's own resolver, which Fossil and git use too, knows a name. */
+export async function resolves(name: string): Promise<boolean> {
+  return lookup(name).then(
+    () => true,
+    () => false,
+  );
+}
+
+function nearest(folder: string): string {
+  return existsSync(folder) ? folder : nearest(dirname(folder));
+}

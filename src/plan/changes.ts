@@ -1,0 +1,81 @@
+import type { PartName } from '../stack/parts.ts';
+import { partNames } from '../stack/parts.ts';
+import type { ChangedFile, Step } from './steps.ts';
+import type { Owner, Wanted, WantedFile } from './wanted.ts';
+
+/** What is there now, as far as the wanted things go. Keys are names and paths. */
+export type Found = {
+  groups: ReadonlySet<string>;
+  users: ReadonlySet<string>;
+  directories: ReadonlyMap<string, { mode: number; owner: Owner }>;
+  files: ReadonlyMap<string, { content: string; mode: number; owner: Owner }>;
+  /** Secret files that exist. */
+  secrets: ReadonlySet<string>;
+  /** Whether the management database holds an instance and its administrator. */
+  instance: boolean;
+  /** `outdated`: it runs, but with other arguments than wanted. */
+  parts: ReadonlyMap<PartName, 'running' | 'stopped' | 'outdated'>;
+};
+
+/** The steps from what is found to what is wanted, in the order of the wanted list, parts last. Nothing to do: an empty list. */
+export function planChanges(wanted: readonly Wanted[], found: Found): Step[] {
+  const steps: Step[] = [];
+  const due = new Map<PartName, 'reload' | 'restart'>();
+  for (const thing of wanted) {
+    if (thing.is === 'files') {
+      const files = changedFiles(thing.files, found);
+      if (files.length === 0) continue;
+      steps.push({ do: 'files', title: thing.title, files, check: thing.check });
+      for (const { part, action } of thing.then) if (due.get(part) !== 'restart') due.set(part, action);
+      if (thing.check === 'systemd') steps.push({ do: 'units' });
+    } else if (thing.is !== 'part') {
+      steps.push(...missing(thing, found));
+    }
+  }
+  const parts = new Set(wanted.flatMap((thing) => (thing.is === 'part' ? [thing.part] : [])));
+  for (const part of partNames) {
+    if (!parts.has(part)) continue;
+    const state = found.parts.get(part) ?? 'stopped';
+    if (state === 'stopped') steps.push({ do: 'part', part, action: 'start' });
+    else if (state === 'outdated') steps.push({ do: 'part', part, action: 'restart' });
+    else {
+      const action = due.get(part);
+      if (action !== undefined) steps.push({ do: 'part', part, action });
+    }
+  }
+  return steps;
+}
+
+function missing(thing: Exclude<Wanted, { is: 'files' } | { is: 'part' }>, found: Found): Step[] {
+  switch (thing.is) {
+    case 'group':
+      return found.groups.has(thing.name) ? [] : [{ do: 'group', name: thing.name }];
+    case 'user':
+      return found.users.has(thing.name)
+        ? []
+        : [{ do: 'user', name: thing.name, group: thing.group, home: thing.home }];
+    case 'directory': {
+      const there = found.directories.get(thing.path);
+      if (there && (thing.shared || (there.mode === thing.mode && sameOwner(thing.owner, there.owner))))
+        return [];
+      const owner = thing.owner && { owner: thing.owner };
+      return [{ do: 'directory', path: thing.path, mode: thing.mode, exists: there !== undefined, ...owner }];
+    }
+    case 'secret':
+      return found.secrets.has(thing.path) ? [] : [{ do: 'secret', path: thing.path, title: thing.title }];
+    case 'instance':
+      return found.instance ? [] : [{ do: 'instance' }];
+  }
+}
+
+function changedFiles(files: readonly WantedFile[], found: Found): ChangedFile[] {
+  return files.flatMap((file) => {
+    const there = found.files.get(file.path);
+    const same =
+      there?.content === file.content && there.mode === file.mode && sameOwner(file.owner, there.owner);
+    return same ? [] : [{ ...file, former: there?.content }];
+  });
+}
+
+const sameOwner = (wanted: Owner | undefined, there: Owner) =>
+  wanted === undefined || (wanted.user === there.user && wanted.group === there.group);

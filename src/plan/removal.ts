@@ -1,0 +1,60 @@
+import type { Paths } from '../config/paths.ts';
+import { partNames, unitOf } from '../stack/parts.ts';
+import type { Step } from './steps.ts';
+import { plainUnits } from './units.ts';
+
+/** What there is to take away. */
+export type RemovalFound = {
+  /** Of the paths below, those that exist. */
+  exists: (path: string) => boolean;
+  running: boolean;
+  /** What install made, and not the operator. */
+  users: readonly string[];
+  groups: readonly string[];
+  packages: readonly string[];
+};
+
+/** The paths of the program itself; it goes last, since it is what does the work. */
+const programPaths = ['/usr/local/bin/fossilrepo', '/opt/fossilrepo'];
+
+/**
+ * Everything that install made, in the reverse order. Data stays unless `purge`: repositories, trash, management database, secrets,
+ * certificates, fossilrepo.yaml, and a directory replica.
+ */
+export function planRemoval(
+  paths: Paths,
+  found: RemovalFound,
+  purge: boolean,
+  replicaFolder: string | undefined,
+): Step[] {
+  const units = [...plainUnits, ...partNames.map(unitOf)];
+  const remove = (title: string, ...list: string[]): Step[] =>
+    list.filter(found.exists).map((path) => ({ do: 'remove', title, path }));
+  const service = units.some((unit) => found.exists(`${paths.units}/${unit}`));
+  return [
+    ...(found.running
+      ? [...partNames].reverse().map((part): Step => ({ do: 'part', part, action: 'stop' }))
+      : []),
+    ...(service ? [{ do: 'disable' } as const] : []),
+    ...remove('the unit', ...units.map((unit) => `${paths.units}/${unit}`)),
+    ...(service ? [{ do: 'units' } as const] : []),
+    ...remove('the folders below /run', paths.tmpfiles, paths.run),
+    ...remove('rendered files', paths.rendered, paths.litestreamConfig),
+    ...remove('derived state', paths.routes, paths.canary, paths.fossilHome, `${paths.state}/cache`),
+    ...(purge
+      ? [
+          ...remove('the repositories', paths.repos, paths.work, paths.data),
+          ...(replicaFolder === undefined ? [] : remove('the replica', replicaFolder)),
+          ...remove('the management database and certificates', paths.state),
+          ...remove('configuration and secrets', paths.configFolder),
+          ...remove('logs', paths.log),
+          ...found.users.map((name): Step => ({ do: 'remove-user', name })),
+          ...found.groups.map((name): Step => ({ do: 'remove-group', name })),
+          ...(found.packages.length > 0
+            ? [{ do: 'remove-packages', names: [...found.packages] } satisfies Step]
+            : []),
+        ]
+      : []),
+    ...remove('the program', ...programPaths),
+  ];
+}

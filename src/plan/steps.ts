@@ -1,0 +1,21 @@
+import type { PartName } from '../stack/parts.ts';
+import type { Checker, Owner, WantedFile } from './wanted.ts';
+
+/** A file that is about to be written; `former` is what is there now. */
+export type ChangedFile = WantedFile & { former: string | undefined };
+
+/** One thing that a command is about to do. A step that would change nothing is not in a plan. */
+export type Step =
+  | { do: 'group'; name: string }
+  | { do: 'user'; name: string; group: string; home: string }
+  | { do: 'directory'; path: string; mode: number; owner?: Owner; exists: boolean }
+  | { do: 'files'; title: string; files: ChangedFile[]; check: Checker }
+  | { do: 'secret'; path: string; title: string }
+  | { do: 'instance' }
+  | { do: 'units' }
+  | { do: 'disable' }
+  | { do: 'part'; part: PartName; action: 'start' | 'reload' | 'restart' | 'stop' }
+  | { do: 'remove'; path: string; title: string }
+  | { do: 'remove-user'; name: string }
+  | { do: 'remove-group'; name: string }
+  | { do: 'remove-packages'; names: string[] };

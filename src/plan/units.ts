@@ -1,0 +1,81 @@
+import type { Config } from '../config/config.ts';
+import { type Paths, programHome } from '../config/paths.ts';
+import { type Part, type PartName, partNames, unitOf } from '../stack/parts.ts';
+import { renderTemplate } from './template.ts';
+
+/** A unit file; `part` is what has to restart when it changes. */
+export type Unit = { name: string; content: string; part?: PartName };
+
+/** Units that are no part: the target that holds all together, and the one-shot that gives dropped-in files to the right owner. */
+export const plainUnits = [
+  'fossilrepo.target',
+  'fossilrepo-ownership.path',
+  'fossilrepo-ownership.service',
+] as const;
+
+/** Everything for /etc/systemd/system. */
+export function renderUnits(
+  templates: Readonly<Record<string, string>>,
+  stack: Record<PartName, Part>,
+  paths: Paths,
+  config: Config,
+): Unit[] {
+  const folder = config.replica.url.startsWith('file://')
+    ? `-${config.replica.url.slice('file://'.length)}`
+    : '';
+  const text = (name: string) => {
+    const found = templates[name];
+    if (found === undefined) throw new Error(`templates/${name} is missing`);
+    return found;
+  };
+  const view = { paths, config, programHome, libraries: librariesOf(process.arch), replicaFolder: folder };
+  return [
+    ...plainUnits.map((name) => ({
+      name,
+      content: renderTemplate(text(name), { ...view, part: undefined }),
+    })),
+    ...partNames.map((part) => {
+      const name = unitOf(part);
+      return {
+        name,
+        part,
+        content: renderTemplate(text(name), { ...view, part: partView(stack[part], paths) }),
+      };
+    }),
+  ];
+}
+
+/** What a unit's template needs of a part, in systemd's own quoting. */
+function partView(part: Part, paths: Paths) {
+  return {
+    title: part.title,
+    user: part.user,
+    exec: part.argv.map(quote).join(' '),
+    // %d is the folder where systemd puts a unit's credentials.
+    environment: Object.entries(part.env)
+      .map(([name, value]) => `Environment=${quote(`${name}=${value}`).replaceAll('{credentials}', '%d')}`)
+      .join('\n'),
+    credentials: part.credentials.map((name) => `LoadCredential=${name}:${paths.secrets}/${name}`).join('\n'),
+    lowPorts: part.lowPorts,
+  };
+}
+
+/** A word for ExecStart= and Environment=: percent and dollar signs doubled, quoted where it has to be. */
+function quote(word: string): string {
+  const escaped = word.replaceAll('%', '%%').replaceAll('$', '$$$$');
+  return /[\s"'\\;]/.test(escaped) ? `"${escaped.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"` : escaped;
+}
+
+/** tmpfiles.d lines for folders that have to be there at every boot. */
+export function renderTmpfiles(
+  folders: readonly { path: string; mode: number; user: string; group: string }[],
+): string {
+  const lines = folders.map(
+    ({ path, mode, user, group }) => `d ${path} ${mode.toString(8).padStart(4, '0')} ${user} ${group} -`,
+  );
+  return ['# Made by fossilrepo apply.', ...lines, ''].join('\n');
+}
+
+/** Where Debian keeps shared libraries: the only folder besides Fossil itself from which its unit may run code. */
+const librariesOf = (architecture: string) =>
+  `/usr/lib/${architecture === 'arm64' ? 'aarch64' : 'x86_64'}-linux-gnu`;

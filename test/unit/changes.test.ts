@@ -1,0 +1,92 @@
+import { describe, expect, test } from 'vitest';
+import { type Found, planChanges } from '../../src/plan/changes.ts';
+import { describePlan } from '../../src/plan/describe.ts';
+import type { Wanted } from '../../src/plan/wanted.ts';
+
+const nothing: Found = {
+  groups: new Set(),
+  users: new Set(),
+  directories: new Map(),
+  files: new Map(),
+  secrets: new Set(),
+  instance: false,
+  parts: new Map(),
+};
+const root = { user: 'root', group: 'root' };
+const caddyfile: Wanted = {
+  is: 'files',
+  title: "Caddy's configuration",
+  files: [{ path: '/etc/x/Caddyfile', content: 'new\n', mode: 0o644, owner: root }],
+  check: 'caddy',
+  then: [{ part: 'edge', action: 'reload' }],
+};
+const edge: Wanted = { is: 'part', part: 'edge', unit: 'fossilrepo-edge.service' };
+const inPlace = (content: string, mode = 0o644) =>
+  new Map([['/etc/x/Caddyfile', { content, mode, owner: root }]]);
+
+describe('a plan', () => {
+  test('for an empty machine makes everything, parts last', () => {
+    const wanted: Wanted[] = [
+      edge,
+      { is: 'group', name: 'g' },
+      { is: 'user', name: 'u', group: 'g', home: '/h' },
+      { is: 'directory', path: '/d', mode: 0o750, owner: root, data: true },
+      caddyfile,
+    ];
+    expect(planChanges(wanted, nothing).map((step) => step.do)).toEqual([
+      'group',
+      'user',
+      'directory',
+      'files',
+      'part',
+    ]);
+  });
+
+  test('is empty when all is as wanted', () => {
+    const found: Found = { ...nothing, files: inPlace('new\n'), parts: new Map([['edge', 'running']]) };
+    expect(planChanges([caddyfile, edge], found)).toEqual([]);
+    expect(describePlan([])).toBe('nothing to do');
+  });
+
+  test('reloads a running part whose file changed, and shows the diff', () => {
+    const steps = planChanges([caddyfile, edge], {
+      ...nothing,
+      files: inPlace('old\n'),
+      parts: new Map([['edge', 'running']]),
+    });
+    expect(steps.at(-1)).toEqual({ do: 'part', part: 'edge', action: 'reload' });
+    expect(describePlan(steps)).toContain('-old\n    +new');
+  });
+
+  test('sees a mode or an owner that was changed by hand', () => {
+    const steps = planChanges([caddyfile], { ...nothing, files: inPlace('new\n', 0o666) });
+    expect(steps).toHaveLength(1);
+  });
+
+  test('restarts a part once when one file wants a reload and another a restart', () => {
+    const unit: Wanted = {
+      ...caddyfile,
+      files: [{ path: '/etc/x/unit', content: 'u', mode: 0o644 }],
+      check: 'systemd',
+      then: [{ part: 'edge', action: 'restart' }],
+    };
+    const steps = planChanges([caddyfile, unit, edge], { ...nothing, parts: new Map([['edge', 'running']]) });
+    expect(steps.filter((step) => step.do === 'part')).toEqual([
+      { do: 'part', part: 'edge', action: 'restart' },
+    ]);
+  });
+
+  test('starts a stopped part, whatever changed', () => {
+    const steps = planChanges([caddyfile, edge], nothing);
+    expect(steps.at(-1)).toEqual({ do: 'part', part: 'edge', action: 'start' });
+  });
+
+  test("leaves the operator's own folder as it is", () => {
+    const data: Wanted = { is: 'directory', path: '/data', mode: 0o755, data: true, shared: true };
+    const found = {
+      ...nothing,
+      directories: new Map([['/data', { mode: 0o700, owner: { user: 'x', group: 'y' } }]]),
+    };
+    expect(planChanges([data], found)).toEqual([]);
+  });
+});
