@@ -1,0 +1,41 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Config, loadConfig, parseConfig } from './config/config.ts';
+import { type Paths, pathsUnder } from './config/paths.ts';
+import { stackOf } from './stack/parts.ts';
+import { type Supervisor, supervisorOf } from './stack/supervisor.ts';
+import { type Output, terminal } from './system/output.ts';
+import { run, type Run } from './system/run.ts';
+
+/** Options that every command takes. */
+export type GlobalOptions = { root: string; json: boolean };
+
+/** One server: what its operator wants of it, where it is, and the machine it is on. */
+export type Server = {
+  config: Config;
+  paths: Paths;
+  run: Run;
+  supervisor: Supervisor;
+  out: Output;
+};
+
+/** The server whose configuration is in place. @throws OperatorError (configuration) */
+export function openServer(options: GlobalOptions): Server {
+  const paths = pathsUnder(options.root);
+  return serverOf(loadConfig(paths), paths, terminal(options.json));
+}
+
+/** The server as another configuration text would have it. @throws OperatorError (configuration) */
+export function serverWith(configText: string, options: GlobalOptions): Server {
+  const paths = pathsUnder(options.root);
+  return serverOf(parseConfig(configText, paths), paths, terminal(options.json));
+}
+
+function serverOf(config: Config, paths: Paths, out: Output): Server {
+  return { config, paths, run, supervisor: supervisorOf(paths, config, run), out };
+}
+
+/** The parts of this server. */
+export function stackOfServer({ config, paths }: Pick<Server, 'config' | 'paths'>) {
+  return stackOf(config, paths, existsSync(join(paths.secrets, 'storage')));
+}

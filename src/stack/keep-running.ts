@@ -1,0 +1,149 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { chownSync, copyFileSync, mkdirSync } from 'node:fs';
+import { EventEmitter } from 'node:events';
+import { join } from 'node:path';
+import { createConcurrently, Logger, LogOutput, RestartProcess } from 'concurrently';
+import type { Paths } from '../config/paths.ts';
+import { writeAtomic } from '../system/files.ts';
+import { findUser, isRoot } from '../system/identity.ts';
+import { cleanEnvironment } from '../system/run.ts';
+import { fingerprint, type UpRecord } from './foreground.ts';
+import { type Part, type PartName, partNames } from './parts.ts';
+
+/** Milliseconds that parts get to end by themselves; twice this must stay below the 5 s that Ctrl-C may take. */
+const patience = 2_000;
+
+export type Stack = {
+  /** Ends all parts: the replication last, so that it can send what the others still wrote. Within 5 s. */
+  stop: () => Promise<void>;
+};
+
+/**
+ * Runs the parts as children of this process; one that ends, however it ends, is started again after a second. What a part says
+ * goes to standard error, prefixed with its name.
+ * @param partOf asked at every start, so that a restarted part has today's arguments
+ */
+export function keepRunning(partOf: (name: PartName) => Part, paths: Paths): Stack {
+  const children = new Map<PartName, ChildProcess>();
+  const record: UpRecord = { pid: process.pid, parts: {} };
+  let stopping = false;
+
+  const start = (name: PartName) => {
+    const part = partOf(name);
+    const [file, ...args] = commandOf(part);
+    const child = spawn(file, args, {
+      env: environmentOf(part, paths),
+      stdio: ['ignore', 'pipe', 'pipe'],
+      // A group of its own: Ctrl-C on the terminal reaches us alone, and we decide who ends when.
+      detached: true,
+    });
+    children.set(name, child);
+    if (child.pid !== undefined) record.parts[name] = { pid: child.pid, fingerprint: fingerprint(part) };
+    writeAtomic(paths.up, JSON.stringify(record), 0o644);
+    return watched(child, () => stopping);
+  };
+
+  const logger = new Logger({ prefixFormat: 'name', timestampFormat: 'yyyy-MM-dd HH:mm:ss' });
+  const { result } = createConcurrently(
+    partNames.map((name) => ({ name, command: name })),
+    {
+      logger,
+      outputStream: process.stderr,
+      prefixColors: ['green', 'cyan', 'yellow', 'blue'],
+      spawn: (name) => start(name as PartName) as never,
+      kill: () => undefined,
+      controllers: [new LogOutput({ logger }), new RestartProcess({ logger, tries: -1, delay: 1_000 })],
+    },
+  );
+
+  const end = async (names: readonly PartName[]) => {
+    const ending = names.flatMap((name) => children.get(name) ?? []);
+    for (const child of ending) signalGroup(child, 'SIGTERM');
+    await Promise.race([
+      Promise.all(ending.map(ended)),
+      new Promise((resolve) => setTimeout(resolve, patience).unref()),
+    ]);
+    for (const child of ending) signalGroup(child, 'SIGKILL');
+  };
+
+  return {
+    stop: async () => {
+      stopping = true;
+      await end(partNames.filter((name) => name !== 'replication'));
+      await end(['replication']);
+      await result.catch(() => undefined);
+    },
+  };
+}
+
+/** The child as the supervisor sees it: every end is a failure, and so a reason to start again, until we are stopping. */
+function watched(child: ChildProcess, stopping: () => boolean): EventEmitter {
+  const view = Object.assign(new EventEmitter(), {
+    pid: child.pid,
+    stdin: null,
+    stdout: child.stdout,
+    stderr: child.stderr,
+  });
+  child.on('close', (code, signal) => view.emit('close', stopping() ? 0 : code === 0 ? 1 : code, signal));
+  // A program that can't be started has no end of its own.
+  child.on('error', () => view.emit('close', stopping() ? 0 : 127, null));
+  return view;
+}
+
+function signalGroup(child: ChildProcess, signal: 'SIGTERM' | 'SIGKILL'): void {
+  if (child.pid === undefined) return;
+  try {
+    process.kill(-child.pid, signal);
+  } catch {
+    // It has ended already.
+  }
+}
+
+const ended = (child: ChildProcess) =>
+  child.exitCode !== null || child.signalCode !== null
+    ? Promise.resolve()
+    : new Promise((resolve) => child.once('close', resolve));
+
+/** Root gives each part the user it has under systemd, and only the edge the right to low ports. */
+function commandOf(part: Part): readonly [string, ...string[]] {
+  const user = isRoot() ? findUser(part.user) : undefined;
+  if (!user) return part.argv;
+  const bind = part.lowPorts
+    ? ['--inh-caps=-all,+net_bind_service', '--ambient-caps=-all,+net_bind_service']
+    : ['--inh-caps=-all'];
+  return [
+    'setpriv',
+    `--reuid=${user.uid}`,
+    `--regid=${user.gid}`,
+    '--clear-groups',
+    '--no-new-privs',
+    ...bind,
+    '--',
+    ...part.argv,
+  ];
+}
+
+function environmentOf(part: Part, paths: Paths): Record<string, string> {
+  const folder = credentialsFor(part, paths);
+  const named = Object.entries(part.env).map(
+    ([name, value]) => [name, value.replaceAll('{credentials}', folder)] as const,
+  );
+  return {
+    ...cleanEnvironment(Object.fromEntries(named)),
+    ...(part.credentials.length > 0 && { CREDENTIALS_DIRECTORY: folder }),
+  };
+}
+
+/** What systemd's LoadCredential= does: a copy of just these secrets that only the part's user can read. */
+function credentialsFor(part: Part, paths: Paths): string {
+  const user = isRoot() ? findUser(part.user) : undefined;
+  if (!user) return paths.secrets;
+  const folder = join(paths.credentials, part.name);
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  for (const name of part.credentials) {
+    copyFileSync(join(paths.secrets, name), join(folder, name));
+    chownSync(join(folder, name), user.uid, user.gid);
+  }
+  chownSync(folder, user.uid, user.gid);
+  return folder;
+}

@@ -1,0 +1,78 @@
+import { join } from 'node:path';
+import type { Config } from '../config/config.ts';
+import { type Paths, programHome } from '../config/paths.ts';
+import { caddyRun } from '../programs/caddy.ts';
+import { fossilEnvironment, fossilServer } from '../programs/fossil.ts';
+import { litestreamEnvironment, litestreamReplicate } from '../programs/litestream.ts';
+import { type ServiceUser, serviceUsers } from '../system/identity.ts';
+
+/** The parts of a running server, in the order in which they start. */
+export const partNames = ['repositories', 'replication', 'management', 'edge'] as const;
+export type PartName = (typeof partNames)[number];
+
+/** One running part, as data: systemd's units and `fossilrepo up` are both made from it. */
+export type Part = {
+  name: PartName;
+  /** What an operator calls it in one line. */
+  title: string;
+  user: ServiceUser;
+  argv: readonly [string, ...string[]];
+  /** `{credentials}` stands for the folder in which the part finds its secrets. */
+  env: Readonly<Record<string, string>>;
+  /** Files of the secrets folder that the part may read. */
+  credentials: readonly ('instance-key' | 'storage')[];
+  /** Whether it opens ports below 1024. */
+  lowPorts: boolean;
+};
+
+/** systemd's name for a part. */
+export const unitOf = (part: PartName) => `fossilrepo-${part}.service`;
+
+/** The parts of this server. @param hasStorageKeys whether the replica needs keys */
+export function stackOf(config: Config, paths: Paths, hasStorageKeys: boolean): Record<PartName, Part> {
+  const storage = hasStorageKeys ? (['storage'] as const) : [];
+  const fossil = fossilServer(config.programs.fossil, { repos: paths.repos, port: config.ports.fossil });
+  const caddy = caddyRun(paths, config.programs.caddy);
+  const litestream = litestreamReplicate(config.programs.litestream, paths.litestreamConfig);
+  return {
+    repositories: {
+      name: 'repositories',
+      title: 'Fossil: pages, clones and pushes',
+      user: serviceUsers.repositories,
+      argv: fossil.argv,
+      env: fossilEnvironment(paths.fossilHome),
+      credentials: [],
+      lowPorts: false,
+    },
+    replication: {
+      name: 'replication',
+      title: 'Litestream: every commit to the replica',
+      user: serviceUsers.management,
+      argv: litestream.argv,
+      env: {
+        HOME: paths.state,
+        ...litestreamEnvironment(hasStorageKeys ? '{credentials}/storage' : undefined),
+      },
+      credentials: storage,
+      lowPorts: false,
+    },
+    management: {
+      name: 'management',
+      title: 'fossilrepo: health, sign-in, adoption, mending',
+      user: serviceUsers.management,
+      argv: [join(programHome, 'bin/fossilrepo'), '--root', paths.root, 'serve'],
+      env: { HOME: paths.state },
+      credentials: ['instance-key', ...storage],
+      lowPorts: false,
+    },
+    edge: {
+      name: 'edge',
+      title: 'Caddy: names, certificates, TLS',
+      user: serviceUsers.edge,
+      argv: caddy.argv,
+      env: caddy.env,
+      credentials: [],
+      lowPorts: Math.min(config.ports.http, config.ports.https, config.ports.repositories) < 1024,
+    },
+  };
+}
