@@ -1,0 +1,123 @@
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { join } from 'node:path';
+import { accessTo } from '../access/members.ts';
+import { projectAccess } from '../access/project.ts';
+import { closedMark, litestreamState, routeMark } from '../config/paths.ts';
+import { OperatorError } from '../errors.ts';
+import type { Forge } from '../forge.ts';
+import { describeRepositoryStep, makingPlace, type RepositoryStep } from '../plan/repository.ts';
+import { bringRepository } from '../repos/bring.ts';
+import { drainDatabase } from '../repos/drain.ts';
+import { makeRepository } from '../repos/make.ts';
+import { findRepositoryById, type Repository, updateRepository } from '../store/repositories.ts';
+import { moveDurably } from '../system/files.ts';
+import { eraseHistory, replicateNow, stopReplicating, writeLitestreamConfig } from '../backup/replicate.ts';
+
+/** What the steps tell about what they did that was not certain before. */
+export type RepositoryReport = { sanitised: string[] };
+
+/**
+ * Does the steps of one repository, one after the other. A name that was closed is opened again whatever happens; a killed run
+ * leaves a row that says what was wanted, and `settle` (the loop, or the same command again) goes on from there.
+ */
+export async function applyRepositorySteps(
+  steps: readonly RepositoryStep[],
+  forge: Forge,
+): Promise<RepositoryReport> {
+  const report: RepositoryReport = { sanitised: [] };
+  const closed = new Set<string>();
+  try {
+    for (const step of steps) {
+      if (step.do === 'close') closed.add(step.name);
+      await applyStep(step, forge, report);
+      if (step.do === 'open') closed.delete(step.name);
+    }
+  } finally {
+    for (const name of closed) rmSync(closedMark(forge.paths, name), { force: true });
+  }
+  return report;
+}
+
+async function applyStep(step: RepositoryStep, forge: Forge, report: RepositoryReport): Promise<void> {
+  const { paths, store } = forge;
+  const at = (file: string) => join(paths.data, file);
+  switch (step.do) {
+    case 'make':
+      await makeRepository(forge, { ...step, file: at(makingPlace(step.id)) });
+      return;
+    case 'bring':
+      report.sanitised.push(...(await bringRepository(forge, { ...step, file: at(makingPlace(step.id)) })));
+      return;
+    case 'record':
+      updateRepository(store, step.id, step.changes);
+      return;
+    case 'project':
+      projectAccess(at(step.file), accessTo(forge, rowOf(forge, step.id)));
+      return;
+    case 'close':
+      mkdirSync(paths.closed, { recursive: true });
+      writeFileSync(closedMark(paths, step.name), `${step.name} ${step.why}\n`);
+      // Requests that the edge let through before it saw the mark need a moment to reach the file.
+      await sleep(50);
+      return;
+    case 'drain':
+      await drain(forge, at(step.file));
+      return;
+    case 'move':
+      move(step, forge);
+      return;
+    case 'replicate':
+      await replicateNow(forge, rowOf(forge, step.id));
+      return;
+    case 'route':
+      writeFileSync(routeMark(paths, step.name), '');
+      return;
+    case 'unroute':
+      rmSync(routeMark(paths, step.name), { force: true });
+      return;
+    case 'open':
+      rmSync(closedMark(paths, step.name), { force: true });
+      return;
+    case 'erase':
+      await eraseHistory(forge, step.id);
+      rmSync(at(step.file), { force: true });
+      rmSync(litestreamState(at(step.file)), { recursive: true, force: true });
+      return;
+  }
+}
+
+function rowOf(forge: Forge, id: string): Repository {
+  const row = findRepositoryById(forge.store, id);
+  if (!row) throw new OperatorError(`The repository ${id} is gone.`);
+  return row;
+}
+
+/** Everything that was acknowledged is in the replica, nobody has the file open, and it is one file: no `-wal` beside. */
+async function drain(forge: Forge, file: string): Promise<void> {
+  await forge.litestream.syncNow(file);
+  await stopReplicating(forge, file);
+  await drainDatabase(file);
+}
+
+function move(step: Extract<RepositoryStep, { do: 'move' }>, forge: Forge): void {
+  const from = join(forge.paths.data, step.from);
+  const to = join(forge.paths.data, step.to);
+  if (!existsSync(from) && existsSync(to)) return;
+  if (existsSync(to))
+    throw new OperatorError(`${to} is in the way; it is no repository of this server.`, {
+      next: 'Move it away, or give the loop some seconds to adopt it under this name.',
+      exit: 'busy',
+    });
+  // Litestream's state goes first: left behind it would be taken for another repository's of the same name.
+  if (existsSync(litestreamState(from))) {
+    rmSync(litestreamState(to), { recursive: true, force: true });
+    moveDurably(litestreamState(from), litestreamState(to));
+  }
+  moveDurably(from, to);
+  writeLitestreamConfig(forge);
+}
+
+/** A plan for people. */
+export const describeRepositoryPlan = (steps: readonly RepositoryStep[]): string =>
+  steps.length === 0 ? 'nothing to do' : steps.map((step) => `- ${describeRepositoryStep(step)}`).join('\n');

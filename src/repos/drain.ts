@@ -1,0 +1,39 @@
+import { existsSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { codeOf, OperatorError } from '../errors.ts';
+import { openRepository } from './open.ts';
+
+/** How long a repository may stay in use after its name was closed: Fossil's longest request. Milliseconds. */
+const patience = 120_000;
+
+/**
+ * Waits until nobody has the database open and makes it one file: SQLite leaves WAL mode only for whoever is alone with the file, so
+ * that success is the proof. The next opener (Litestream) puts it into WAL mode again.
+ * @throws OperatorError (busy) when somebody keeps it open
+ */
+export async function drainDatabase(file: string, wait = patience): Promise<void> {
+  const deadline = Date.now() + wait;
+  for (;;) {
+    if (tryAlone(file)) return;
+    if (Date.now() >= deadline)
+      throw new OperatorError(`${file} is still in use after ${Math.round(wait / 1000)} s.`, {
+        next: `See by whom: fuser -v ${file}. Then run the command again.`,
+        exit: 'busy',
+      });
+    await sleep(20);
+  }
+}
+
+function tryAlone(file: string): boolean {
+  const database = openRepository(file, { readOnly: false, timeout: 0 });
+  try {
+    database.exec('PRAGMA wal_checkpoint(TRUNCATE)');
+    const mode = database.prepare('PRAGMA journal_mode = DELETE').get();
+    return mode?.['journal_mode'] === 'delete' && !existsSync(`${file}-wal`);
+  } catch (error) {
+    if (codeOf(error) === 'ERR_SQLITE_ERROR' && /locked|busy/.test(String(error))) return false;
+    throw error;
+  } finally {
+    database.close();
+  }
+}

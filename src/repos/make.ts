@@ -1,0 +1,28 @@
+import { rmSync } from 'node:fs';
+import { administratorLogin } from '../apply/instance.ts';
+import type { Forge } from '../forge.ts';
+import { fossilInit } from '../programs/fossil.ts';
+import { setIdentity } from './file.ts';
+
+/** An empty repository in a file that nobody sees yet. What an earlier, killed try left there goes first. */
+export async function makeRepository(
+  { run, config, paths }: Pick<Forge, 'run' | 'config' | 'paths'>,
+  made: { id: string; name: string; description: string; file: string },
+): Promise<void> {
+  removeDatabase(made.file);
+  await run({
+    ...fossilInit(config.programs.fossil, {
+      file: made.file,
+      adminUser: administratorLogin,
+      name: made.name,
+      // Fossil notes every repository that it makes in its home: not in the server's own.
+      home: paths.tmp,
+    }),
+  });
+  setIdentity(made.file, { id: made.id, name: made.name, description: made.description });
+}
+
+/** A database file with what SQLite keeps beside it. */
+export function removeDatabase(file: string): void {
+  for (const suffix of ['', '-wal', '-shm', '-journal']) rmSync(`${file}${suffix}`, { force: true });
+}

@@ -1,0 +1,33 @@
+import type { Config } from '../config/config.ts';
+
+/** How repositories are addressed: each by a name of its own, or all by paths of one port where such names don't resolve. */
+export type Addressing = 'names' | 'paths';
+
+/** The forge's own address, without a slash at the end. */
+export function forgeUrl(config: Pick<Config, 'tls' | 'domain' | 'ports'>): string {
+  return config.tls === 'off'
+    ? `http://${config.domain}${port(config.ports.http, 80)}`
+    : `https://${config.domain}${port(config.ports.https, 443)}`;
+}
+
+/** Where a repository is cloned from and looked at; nobody's name in it. */
+export function repositoryUrl(
+  config: Pick<Config, 'tls' | 'domain' | 'ports'>,
+  name: string,
+  addressing: Addressing,
+): string {
+  if (addressing === 'paths') return `http://localhost:${config.ports.repositories}/${name}`;
+  return forgeUrl(config).replace('://', `://${name}.`) + '/';
+}
+
+/** A command that clones, word for word. For a repository that not everybody may read it asks for the login's token and keeps it. */
+export function cloneCommand(url: string, name: string, login: string | undefined): string {
+  if (login === undefined) return `fossil clone ${url} ${name}.fossil`;
+  return `fossil clone --save-http-password ${withLogin(url, login)} ${name}.fossil`;
+}
+
+/** An address with a login in it. */
+export const withLogin = (url: string, login: string): string =>
+  url.replace('://', `://${encodeURIComponent(login)}@`);
+
+const port = (number: number, usual: number) => (number === usual ? '' : `:${number}`);
