@@ -1,0 +1,36 @@
+import { readFileSync } from 'node:fs';
+import { readUp } from '../stack/foreground.ts';
+import { type GlobalOptions, openServer, type Server } from '../server.ts';
+import { requireOwner } from '../system/identity.ts';
+import { applyAlone, planServer, type ServerPlan, showPlan } from './plan-and-apply.ts';
+
+async function planHere(options: GlobalOptions): Promise<{ server: Server; plan: ServerPlan }> {
+  const server = openServer(options);
+  requireOwner(server.paths);
+  // Without systemd only `fossilrepo up` can start parts; what runs under it is reloaded or restarted.
+  const parts = server.supervisor.kind === 'systemd' || readUp(server.paths) !== undefined;
+  return { server, plan: await planServer(server, readFileSync(server.paths.config, 'utf8'), parts) };
+}
+
+/** `fossilrepo diff`: what apply would change, edits made by hand included. Answers 0 either way. */
+export async function diff(options: GlobalOptions): Promise<void> {
+  const { server, plan } = await planHere(options);
+  showPlan(server, plan.steps);
+}
+
+/** `fossilrepo apply`: makes the server what fossilrepo.yaml says, restarting only what has to be. */
+export async function apply(options: GlobalOptions, flags: { dryRun?: boolean }): Promise<void> {
+  const { server, plan } = await planHere(options);
+  if (flags.dryRun || plan.steps.length === 0) {
+    showPlan(server, plan.steps);
+    return;
+  }
+  await applyAlone(server, plan.steps);
+  const { plan: after } = await planHere(options);
+  server.out.result(
+    { changed: plan.steps.length, left: after.steps.length },
+    after.steps.length === 0
+      ? 'Done: the server is what fossilrepo.yaml says.'
+      : 'Done, but something differs again: see fossilrepo diff.',
+  );
+}

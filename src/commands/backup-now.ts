@@ -1,0 +1,45 @@
+import { join } from 'node:path';
+import pMap from 'p-map';
+import { exitCodes, messageOf } from '../errors.ts';
+import { withForge } from '../forge.ts';
+import type { GlobalOptions } from '../server.ts';
+import { getRepository, listRepositories } from '../store/repositories.ts';
+
+/** `fossilrepo backup now`: returns when all that was committed so far is in the replica. Answers 6 when some are not, 1 when none is. */
+export async function backupNow(options: GlobalOptions, names: readonly string[]): Promise<void> {
+  await withForge(options, async (forge) => {
+    const rows =
+      names.length > 0
+        ? names.map((name) => getRepository(forge.store, name))
+        : listRepositories(forge.store, { hidden: true });
+    const files = [
+      ...rows
+        .filter(({ state }) => state === 'active')
+        .map(({ name, file }) => ({ name, path: join(forge.paths.data, file) })),
+      ...(names.length > 0 ? [] : [{ name: 'management database', path: forge.paths.database }]),
+    ];
+    const results = await pMap(
+      files,
+      async ({ name, path }) => {
+        try {
+          const { txid } = await forge.litestream.syncNow(path);
+          return { name, ok: true, txid, error: null };
+        } catch (error) {
+          return { name, ok: false, txid: null, error: messageOf(error) };
+        }
+      },
+      { concurrency: 8 },
+    );
+    const failed = results.filter(({ ok }) => !ok);
+    const lines = failed.map(({ name, error }) => `${name}: ${error ?? ''}`);
+    forge.out.result(
+      { results },
+      [
+        ...lines,
+        `${results.length - failed.length} of ${results.length} databases are in the replica as of now`,
+      ].join('\n'),
+    );
+    if (failed.length > 0)
+      process.exitCode = failed.length === results.length ? exitCodes.failed : exitCodes.partly;
+  });
+}

@@ -1,0 +1,121 @@
+import { confirm, input, select } from '@inquirer/prompts';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { writeStorageKeys } from '../apply/secret.ts';
+import { type Answers, answeredConfig } from '../config/answers.ts';
+import { pathsUnder } from '../config/paths.ts';
+import { OperatorError } from '../errors.ts';
+import { preflight, refuseUnless } from '../inspect/preflight.ts';
+import { checkReplica } from '../inspect/replica.ts';
+import { describePlan } from '../plan/describe.ts';
+import { renderStorageCredentials } from '../secrets/storage.ts';
+import { readStorageKeys } from '../secrets/given.ts';
+import type { StorageCredentials } from '../secrets/storage.ts';
+import { type GlobalOptions, type Server, serverWith } from '../server.ts';
+import { requireOwner } from '../system/identity.ts';
+import { readIfThere } from '../system/files.ts';
+import { applyAlone, planServer, showPlan } from './plan-and-apply.ts';
+import { prove } from './prove.ts';
+import { up } from './up.ts';
+
+type Flags = Answers & { storageKeys?: string; yes: boolean; dryRun: boolean };
+
+/** `fossilrepo install`: a server, or other answers to the same questions. Run again it changes nothing. */
+export async function install(options: GlobalOptions, flags: Flags): Promise<void> {
+  const paths = pathsUnder(options.root);
+  requireOwner(paths);
+  const former = readIfThere(paths.config);
+  const given = flags.storageKeys === undefined ? undefined : readStorageKeys(flags.storageKeys);
+  const interactive = !flags.yes && !flags.dryRun && process.stdin.isTTY && process.stderr.isTTY;
+  const answers = interactive && former === undefined ? await ask(flags) : flags;
+  const text = answeredConfig(former, answers);
+  const server = serverWith(text, options);
+
+  const keys = given ?? storedKeys(server);
+  await lookFirst(server, keys);
+  const { steps } = await planServer(server, text);
+  if (flags.dryRun) {
+    showPlan(server, steps);
+    return;
+  }
+  if (server.supervisor.kind === 'foreground') {
+    if (given)
+      writeStorageKeys(join(paths.secrets, 'storage'), renderStorageCredentials(given.id, given.secret));
+    await up(options, text);
+    return;
+  }
+  const newKeys =
+    given !== undefined && storedText(server) !== renderStorageCredentials(given.id, given.secret);
+  if (steps.length === 0 && !newKeys)
+    server.out.say('Nothing to do: this server is as it should be. Looking at it from outside:');
+  else {
+    if (interactive) await agree(server, describePlan(steps));
+    if (given && newKeys)
+      writeStorageKeys(join(paths.secrets, 'storage'), renderStorageCredentials(given.id, given.secret));
+    await applyAlone(server, (await planServer(server, text, false)).steps);
+    // Litestream's configuration needs the instance that was just made.
+    await applyAlone(server, (await planServer(server, text)).steps);
+    if (newKeys)
+      for (const part of ['replication', 'management'] as const) await server.supervisor.act(part, 'restart');
+  }
+  await prove(options);
+}
+
+const storedText = ({ paths }: Pick<Server, 'paths'>) => readIfThere(join(paths.secrets, 'storage'));
+
+function storedKeys(server: Server): StorageCredentials | undefined {
+  const file = join(server.paths.secrets, 'storage');
+  return existsSync(file) ? readStorageKeys(file) : undefined;
+}
+
+/** Everything that could stop the installation half way is looked at before it begins. */
+async function lookFirst(server: Server, keys: StorageCredentials | undefined): Promise<void> {
+  const found = [
+    ...(await preflight({ ...server, parts: await server.supervisor.states() })),
+    ...(await checkReplica(server, keys)),
+  ];
+  refuseUnless(found);
+  for (const { message, next } of found.filter(({ verdict }) => verdict === 'warn'))
+    server.out.warn(next === undefined ? message : `${message} ${next}`);
+}
+
+async function ask(flags: Flags): Promise<Answers> {
+  const domain =
+    flags.domain ??
+    (await input({ message: 'Domain (repositories answer at NAME.DOMAIN)', default: 'localhost' }));
+  const local = domain === 'localhost' || domain.endsWith('.localhost');
+  const email =
+    flags.email ??
+    (local ? '' : await input({ message: 'E-mail for the certificate authority (may be empty)' }));
+  const kind =
+    flags.replica === undefined
+      ? await select({
+          message: 'Where shall every commit go?',
+          choices: [
+            { name: 'S3-compatible storage', value: 's3' },
+            { name: 'a folder, on another disk if possible', value: 'folder' },
+          ],
+        })
+      : 'given';
+  const replica =
+    kind === 'given'
+      ? flags.replica
+      : kind === 's3'
+        ? await input({ message: 'Address (s3://BUCKET/PREFIX)' })
+        : `file://${await input({ message: 'Folder', default: '/var/backups/fossilrepo' })}`;
+  const endpoint =
+    flags.endpoint ?? (kind === 's3' ? await input({ message: 'Endpoint (empty for Amazon)' }) : '');
+  return {
+    ...flags,
+    domain,
+    ...(email !== '' && { email }),
+    ...(replica !== undefined && { replica }),
+    ...(endpoint !== '' && { endpoint }),
+  };
+}
+
+async function agree(server: Server, plan: string): Promise<void> {
+  server.out.say(plan);
+  if (!(await confirm({ message: 'Do this?', default: true })))
+    throw new OperatorError('Nothing was changed.', { exit: 'cancelled' });
+}

@@ -1,0 +1,33 @@
+import { OperatorError } from '../errors.ts';
+import { type GlobalOptions, openServer } from '../server.ts';
+import { type PartName, partNames } from '../stack/parts.ts';
+import { requireOwner } from '../system/identity.ts';
+
+/** @throws OperatorError (usage) naming the parts there are */
+export function partNamed(name: string): PartName {
+  const part = partNames.find((known) => known === name);
+  if (part === undefined)
+    throw new OperatorError(`There is no part ${name}.`, {
+      next: `The parts are ${partNames.join(', ')}.`,
+      exit: 'usage',
+    });
+  return part;
+}
+
+/** `fossilrepo start|stop|restart [PART]`. */
+export async function changeParts(
+  options: GlobalOptions,
+  verb: 'start' | 'stop' | 'restart',
+  name: string | undefined,
+): Promise<void> {
+  const server = openServer(options);
+  requireOwner(server.paths);
+  const parts = name === undefined ? [...partNames] : [partNamed(name)];
+  // The edge first when stopping: nobody is let in any more; it comes last when starting.
+  for (const part of verb === 'stop' ? parts.toReversed() : parts) await server.supervisor.act(part, verb);
+  const states = await server.supervisor.states();
+  server.out.result(
+    Object.fromEntries(states),
+    parts.map((part) => `${part} ${states.get(part) ?? 'unknown'}`).join('\n'),
+  );
+}

@@ -1,0 +1,63 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { administratorLogin, firstPassword, passwordWasShown } from '../apply/instance.ts';
+import { messageOf, OperatorError } from '../errors.ts';
+import { changeForge, withForge, type Forge } from '../forge.ts';
+import { ensureCanary, flyCanary } from '../health/canary.ts';
+import { forgeUrl } from '../repos/urls.ts';
+import type { GlobalOptions } from '../server.ts';
+
+/** How long a fresh server may take until all parts answer, the first certificate included. Milliseconds. */
+const patience = 90_000;
+
+/**
+ * Proves from outside that the server works (clone, push, found in the replica), then says where it is and, once, the
+ * administrator's password.
+ * @throws OperatorError with what doesn't work
+ */
+export async function prove(options: GlobalOptions): Promise<void> {
+  await untilWorking(() => changeForge(options, ensureCanary));
+  await untilWorking(() => withForge(options, flyCanary));
+  await withForge(options, report);
+}
+
+async function report(forge: Forge): Promise<void> {
+  const { config, store, out } = forge;
+  const url = forgeUrl(config);
+  const password = await firstPassword(store);
+  const lines = [
+    `The forge answers at ${url}`,
+    ...(password === undefined
+      ? []
+      : [
+          `Sign in as ${administratorLogin} with the password ${password.reveal()}`,
+          'It is shown this once: keep it.',
+        ]),
+    'Next: fossilrepo repo create NAME',
+  ];
+  const admin = { login: administratorLogin, ...(password !== undefined && { password: password.reveal() }) };
+  out.result({ url, admin }, lines.join('\n'));
+  if (password !== undefined) passwordWasShown(store);
+  if (config.replica.url.startsWith('file://'))
+    out.warn(
+      `The replica is the folder ${config.replica.url.slice('file://'.length)}: on the same disk it is no backup. Set another with fossilrepo install --replica.`,
+    );
+}
+
+async function untilWorking<T>(attempt: () => Promise<T>): Promise<T> {
+  const deadline = Date.now() + patience;
+  for (;;) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (Date.now() > deadline)
+        throw new OperatorError(`The server runs, but does not work: ${messageOf(error)}`, {
+          next:
+            error instanceof OperatorError && error.next !== undefined
+              ? error.next
+              : 'See fossilrepo status.',
+          cause: error,
+        });
+      await sleep(500);
+    }
+  }
+}

@@ -1,0 +1,134 @@
+import { confirm } from '@inquirer/prompts';
+import { describeRepositoryPlan } from '../apply/repository.ts';
+import { OperatorError } from '../errors.ts';
+import { changeForge, type Forge } from '../forge.ts';
+import { checkRepository } from '../health/outside.ts';
+import { planPurge } from '../plan/repository.ts';
+import {
+  applyChange,
+  getTrashed,
+  nameIsFree,
+  planChange,
+  purge,
+  type RepositoryChange,
+  settle,
+} from '../repos/change.ts';
+import { describeRepository } from '../repos/describe.ts';
+import { checkName } from '../repos/names.ts';
+import type { GlobalOptions } from '../server.ts';
+import { findRepository, getRepository, type Repository, type Visibility } from '../store/repositories.ts';
+
+type Flags = { dryRun: boolean };
+
+/** `repo configure`: visibility, description. */
+export function repoConfigure(
+  options: GlobalOptions,
+  name: string,
+  flags: Flags & { visibility?: Visibility; description?: string },
+) {
+  return changeForge(options, async (forge) => {
+    const row = getRepository(forge.store, name);
+    const { visibility = row.visibility, description = row.description } = flags;
+    await change(forge, planChange(forge, row, differing(row, { visibility, description })), flags);
+  });
+}
+
+/** `repo rename`: run again after it was killed, it goes on. */
+export function repoRename(options: GlobalOptions, name: string, newName: string, flags: Flags) {
+  checkName(newName);
+  return changeForge(options, async (forge) => {
+    const renamed = findRepository(forge.store, newName);
+    if (renamed && !findRepository(forge.store, name) && (await settle(forge, renamed))) {
+      await report(forge, getRepository(forge.store, newName));
+      return;
+    }
+    const row = getRepository(forge.store, name);
+    nameIsFree(forge, newName);
+    await change(forge, planChange(forge, row, { name: newName }), flags);
+  });
+}
+
+/** `repo archive`, `repo unarchive`: the write letters go, or come back. */
+export function repoArchive(options: GlobalOptions, name: string, archived: boolean, flags: Flags) {
+  return changeForge(options, async (forge) => {
+    const row = getRepository(forge.store, name);
+    await change(forge, planChange(forge, row, differing(row, { archived })), flags);
+  });
+}
+
+/** `repo delete`: into the trash. */
+export function repoDelete(options: GlobalOptions, name: string, flags: Flags & { yes: boolean }) {
+  return changeForge(options, async (forge) => {
+    const row = getRepository(forge.store, name);
+    const planned = planChange(forge, row, { state: 'trashed', deletedAt: Date.now() });
+    if (dry(forge, planned.steps, flags)) return;
+    await agree(forge, flags, `Delete ${name}? It can be undeleted for some weeks.`);
+    const after = await applyChange(forge, planned);
+    const until = new Date((after.deletedAt ?? 0) + forge.config.repositories.trash).toISOString();
+    forge.out.result(
+      { name, id: row.id, until },
+      `${name} is in the trash until ${until}.\nfossilrepo repo undelete ${name}`,
+    );
+  });
+}
+
+/** `repo undelete`: back into service, with today's access. */
+export function repoUndelete(options: GlobalOptions, nameOrId: string, flags: Flags & { as?: string }) {
+  return changeForge(options, async (forge) => {
+    const row = getTrashed(forge, nameOrId);
+    const name = flags.as ?? row.name;
+    checkName(name);
+    nameIsFree(forge, name);
+    await change(forge, planChange(forge, row, { state: 'active', deletedAt: null, name }), flags);
+  });
+}
+
+/** `repo purge`: the only way to lose a repository. */
+export function repoPurge(options: GlobalOptions, nameOrId: string, flags: Flags & { yes: boolean }) {
+  return changeForge(options, async (forge) => {
+    const row = getTrashed(forge, nameOrId);
+    if (dry(forge, planPurge(row), flags)) return;
+    await agree(
+      forge,
+      flags,
+      `Destroy ${row.name} (${row.id}) and its whole history in the replica? Nothing brings it back.`,
+    );
+    await purge(forge, row);
+    forge.out.result({ name: row.name, id: row.id }, `${row.name} is gone.`);
+  });
+}
+
+async function change(forge: Forge, planned: RepositoryChange, flags: Flags): Promise<void> {
+  if (dry(forge, planned.steps, flags)) return;
+  const after = await applyChange(forge, planned);
+  await checkRepository(forge, after);
+  await report(forge, after);
+}
+
+async function report(forge: Forge, row: Repository): Promise<void> {
+  const shown = await describeRepository(forge, row);
+  forge.out.result(
+    shown,
+    `${shown.name}${shown.archived ? ' (archived)' : ''}, ${shown.visibility}\n${shown.url}`,
+  );
+}
+
+function dry(forge: Forge, steps: RepositoryChange['steps'], flags: Flags): boolean {
+  if (flags.dryRun || steps.length === 0) forge.out.result({ steps }, describeRepositoryPlan(steps));
+  return flags.dryRun || steps.length === 0;
+}
+
+async function agree(forge: Forge, flags: { yes: boolean }, question: string): Promise<void> {
+  if (flags.yes) return;
+  if (!forge.out.live || !process.stdin.isTTY)
+    throw new OperatorError('This needs a yes.', { next: 'Add --yes.', exit: 'usage' });
+  if (!(await confirm({ message: question, default: false })))
+    throw new OperatorError('Nothing was changed.', { exit: 'cancelled' });
+}
+
+/** Only what is not so already. */
+function differing<T extends Partial<Repository>>(row: Repository, wanted: T): Partial<T> {
+  return Object.fromEntries(
+    Object.entries(wanted).filter(([key, value]) => row[key as keyof Repository] !== value),
+  ) as Partial<T>;
+}

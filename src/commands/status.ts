@@ -1,0 +1,61 @@
+import chalk from 'chalk';
+import prettyMilliseconds from 'pretty-ms';
+import { coverageNow } from '../backup/coverage-now.ts';
+import { exitCodes } from '../errors.ts';
+import { withForge } from '../forge.ts';
+import { assessHealth, type Health } from '../health/health.ts';
+import { readLoopState } from '../health/loop-state.ts';
+import { probeParts } from '../health/parts.ts';
+import { forgeUrl } from '../repos/urls.ts';
+import type { GlobalOptions } from '../server.ts';
+import { newestEvents, type Event } from '../store/events.ts';
+
+/** `fossilrepo status`: on one screen, whether one may sleep. Answers 4 when not. */
+export async function status(options: GlobalOptions): Promise<void> {
+  await withForge(options, async (forge) => {
+    const [parts, covered] = await Promise.all([probeParts(forge), coverageNow(forge)]);
+    const seen = readLoopState(forge.paths);
+    const state = seen && { ...seen, covered };
+    const health = assessHealth(state, parts, Date.now());
+    const events = newestEvents(forge.store, 5);
+    forge.out.result(
+      { url: forgeUrl(forge.config), ...health, events },
+      render(forgeUrl(forge.config), forge.config.replica.url, health, events),
+    );
+    if (!health.ok) process.exitCode = exitCodes.check;
+  });
+}
+
+const colours = { green: chalk.green, yellow: chalk.yellow, red: chalk.red };
+const verdicts = {
+  green: 'All is well: every commit is in the replica.',
+  yellow: 'It works; look at this when you can:',
+  red: 'Something is wrong:',
+};
+
+function render(url: string, replica: string, health: Health, events: readonly Event[]): string {
+  const { level, findings, repositories, canary } = health;
+  const oldest = Math.max(0, ...repositories.map(({ ageSeconds }) => ageSeconds ?? 0));
+  const shown = findings.slice(0, 12);
+  const lines = [
+    `${colours[level]('●')} ${verdicts[level]}`,
+    ...shown.flatMap((finding) => [
+      `  ${colours[finding.level]('-')} ${finding.what}`,
+      `    ${chalk.dim(finding.next)}`,
+    ]),
+    ...(findings.length > shown.length
+      ? [`  and ${findings.length - shown.length} more: fossilrepo status --json`]
+      : []),
+    '',
+    `address       ${url}`,
+    `replica       ${replica}`,
+    `repositories  ${repositories.filter(({ ok }) => ok).length} of ${repositories.length} databases in the replica, the oldest ${oldest.toFixed(1)} s ago`,
+    `canary        ${canary === null ? 'has not flown yet' : canary.ok ? `pushed in ${canary.pushMs} ms, in the replica ${canary.replicaMs} ms later, ${ago(canary.at)} ago` : `failed ${ago(canary.at)} ago`}`,
+    ...(events.length > 0 ? ['', 'lately'] : []),
+    ...events.map(({ at, kind, text }) => `  ${new Date(at).toISOString().slice(0, 19)}Z  ${kind}: ${text}`),
+  ];
+  return lines.join('\n');
+}
+
+const ago = (instant: string) =>
+  prettyMilliseconds(Math.max(0, Date.now() - Date.parse(instant)), { compact: true });

@@ -1,0 +1,90 @@
+import { input } from '@inquirer/prompts';
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { applySteps } from '../apply/apply.ts';
+import { readRecord } from '../apply/record.ts';
+import { answeredConfig } from '../config/answers.ts';
+import { programHome } from '../config/paths.ts';
+import { OperatorError } from '../errors.ts';
+import { describePlan } from '../plan/describe.ts';
+import { planRemoval, type RemovalFound } from '../plan/removal.ts';
+import { readPurged, simulatePurge } from '../programs/apt.ts';
+import { type GlobalOptions, openServer, type Server, serverWith } from '../server.ts';
+import { pathsUnder } from '../config/paths.ts';
+import { readIfThere } from '../system/files.ts';
+import { requireOwner } from '../system/identity.ts';
+import { showPlan } from './plan-and-apply.ts';
+
+type Flags = { purge: boolean; yes: boolean; dryRun: boolean };
+
+/** `fossilrepo uninstall`: all that install made, data excepted; with `--purge` data, users and packages, too. */
+export async function uninstall(options: GlobalOptions, flags: Flags): Promise<void> {
+  const paths = pathsUnder(options.root);
+  requireOwner(paths);
+  // A second run after a killed one may find no configuration any more.
+  const server = existsSync(paths.config)
+    ? openServer(options)
+    : serverWith(answeredConfig(undefined, {}), options);
+  const steps = planRemoval(paths, await look(server), flags.purge, replicaToRemove(server));
+  if (flags.dryRun) {
+    showPlan(server, steps);
+    return;
+  }
+  if (!flags.yes) await agree(server, flags.purge, describePlan(steps));
+  // Without the lock: its folder is one of the things that go.
+  await applySteps(steps, server);
+  server.out.result(
+    { removed: steps.length },
+    flags.purge
+      ? 'All is gone.'
+      : `Removed. Data is still in ${[paths.data, paths.state, paths.configFolder].filter((path) => existsSync(path)).join(', ')}.`,
+  );
+}
+
+/** Only the folder that install made by itself: one that the operator named is theirs. */
+function replicaToRemove({ config, paths }: Server): string | undefined {
+  return config.replica.url === `file://${paths.replica}` ? paths.replica : undefined;
+}
+
+async function look({ paths, supervisor, run }: Server): Promise<RemovalFound> {
+  const states = await supervisor.states();
+  const record = readRecord(paths);
+  return {
+    // Data folders that others use too are taken only when nothing else is in them.
+    exists: (path) =>
+      existsSync(path) &&
+      !(path === paths.data && readdirSync(path).some((name) => !['repos', 'routes', 'work'].includes(name))),
+    running: supervisor.kind === 'systemd' && [...states.values()].includes('running'),
+    users: record.users,
+    groups: record.groups,
+    packages: await removablePackages(run),
+  };
+}
+
+/** The packages that install.sh added, as far as nothing else needs them by now. */
+async function removablePackages(run: Server['run']): Promise<string[]> {
+  const added = (readIfThere(join(programHome, 'packages-added')) ?? '')
+    .split('\n')
+    .filter((line) => line !== '');
+  if (added.length === 0) return [];
+  const { stdout } = await run({ ...simulatePurge(added), accept: [100] });
+  const mine = new Set(added);
+  const others = readPurged(stdout).filter((name) => !mine.has(name.replace(/:.*/, '')));
+  return others.length === 0 ? added : [];
+}
+
+async function agree(server: Server, purge: boolean, plan: string): Promise<void> {
+  if (!process.stdin.isTTY)
+    throw new OperatorError('This needs a yes.', {
+      next: 'Add --yes; --dry-run shows what would be done.',
+      exit: 'usage',
+    });
+  server.out.say(plan);
+  const word = purge ? server.config.domain : 'yes';
+  const typed = await input({
+    message: purge
+      ? `Type ${word} to destroy all repositories of this server`
+      : `Type ${word} to remove fossilrepo`,
+  });
+  if (typed !== word) throw new OperatorError('Nothing was changed.', { exit: 'cancelled' });
+}

@@ -1,0 +1,47 @@
+import { join } from 'node:path';
+import { accessTo, tokenOf } from '../access/members.ts';
+import { projectAccess } from '../access/project.ts';
+import { exitCodes, messageOf } from '../errors.ts';
+import { changeForge, type Forge, withForge } from '../forge.ts';
+import { newToken } from '../secrets/passwords.ts';
+import { seal } from '../secrets/seal.ts';
+import type { GlobalOptions } from '../server.ts';
+import { getMember, updateMember } from '../store/members.ts';
+import { listRepositories } from '../store/repositories.ts';
+
+/** `fossilrepo user token LOGIN [--rotate]`: the password for clone and push. */
+export async function userToken(
+  options: GlobalOptions,
+  login: string,
+  flags: { rotate?: boolean },
+): Promise<void> {
+  if (flags.rotate) await changeForge(options, (forge) => rotate(forge, login));
+  await withForge(options, (forge) => {
+    const token = tokenOf(forge, getMember(forge.store, login)).reveal();
+    forge.out.result({ login, token }, token);
+    return Promise.resolve();
+  });
+}
+
+/** A new token, in every repository. The loop goes on with those that failed now. */
+function rotate(forge: Forge, login: string): Promise<void> {
+  const member = getMember(forge.store, login);
+  updateMember(forge.store, member.id, {
+    sealedToken: seal(forge.secrets.instanceKey, `token:${login}`, newToken().reveal()),
+  });
+  const failed: string[] = [];
+  for (const row of listRepositories(forge.store, { hidden: true }).filter(
+    ({ state }) => state === 'active',
+  )) {
+    try {
+      projectAccess(join(forge.paths.data, row.file), accessTo(forge, row));
+    } catch (error) {
+      failed.push(`${row.name}: ${messageOf(error)}`);
+    }
+  }
+  if (failed.length === 0) return Promise.resolve();
+  for (const line of failed) forge.out.warn(`the old token still works in ${line}`);
+  forge.out.warn('The loop goes on with these until it succeeds.');
+  process.exitCode = exitCodes.partly;
+  return Promise.resolve();
+}

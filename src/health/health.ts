@@ -1,0 +1,90 @@
+import type { Covered } from '../backup/coverage.ts';
+import type { Finding } from './finding.ts';
+import type { LoopState } from './loop-state.ts';
+
+/** Whether one may sleep: one answer, for `status`, `/health` and the UI. */
+export type Health = {
+  ok: boolean;
+  /** `red`: data or service is at risk now. */
+  level: 'green' | 'yellow' | 'red';
+  findings: Finding[];
+  repositories: Covered[];
+  canary: LoopState['canary'];
+  /** When the loop last looked; null when it never did. */
+  lookedAt: string | null;
+};
+
+/** A loop that has not looked for this long is dead or stuck. Milliseconds. */
+const stale = 15_000;
+/** The canary flies every minute; two missed rounds mean something. */
+const staleCanary = 150_000;
+
+/** Puts together what the loop saw and what was seen since. @param state undefined when there is no loop @param findings seen just now */
+export function assessHealth(
+  state: LoopState | undefined,
+  findings: readonly Finding[],
+  now: number,
+): Health {
+  const all = unique([
+    ...findings,
+    ...(state ? [...state.findings, ...coverageFindings(state.covered), ...canaryFindings(state, now)] : []),
+    ...loopFindings(state, now),
+  ]);
+  const level = all.some((finding) => finding.level === 'red') ? 'red' : all.length > 0 ? 'yellow' : 'green';
+  return {
+    ok: level !== 'red',
+    level,
+    findings: all,
+    repositories: state?.covered ?? [],
+    canary: state?.canary ?? null,
+    lookedAt: state?.at ?? null,
+  };
+}
+
+function loopFindings(state: LoopState | undefined, now: number): Finding[] {
+  if (state && now - Date.parse(state.at) < stale) return [];
+  return [
+    {
+      level: 'red',
+      about: 'management',
+      what: state
+        ? `The loop has not looked for ${Math.round((now - Date.parse(state.at)) / 1000)} s.`
+        : 'The loop does not run.',
+      next: 'Nothing is adopted or mended meanwhile. Read why with: fossilrepo logs management',
+    },
+  ];
+}
+
+const coverageFindings = (covered: readonly Covered[]): Finding[] =>
+  covered
+    .filter(({ ok }) => !ok)
+    .map(({ name, why }) => ({
+      level: 'red',
+      about: name,
+      what: `${name} is not safe: ${why}`,
+      next: 'See whether the replica can be reached, and fossilrepo logs replication.',
+    }));
+
+function canaryFindings({ canary, startedAt }: LoopState, now: number): Finding[] {
+  const about = { level: 'red', about: 'canary' } as const;
+  if (canary && !canary.ok)
+    return [
+      {
+        ...about,
+        what: `The canary failed: ${canary.error ?? 'unknown'}`,
+        next: 'What it does is what your users do: clone, push. Look at the part it names.',
+      },
+    ];
+  if (now - Date.parse(canary?.at ?? startedAt) < staleCanary) return [];
+  return [
+    {
+      ...about,
+      what: 'The canary has not flown for more than two minutes.',
+      next: 'See fossilrepo logs management.',
+    },
+  ];
+}
+
+function unique(findings: readonly Finding[]): Finding[] {
+  return [...new Map(findings.map((finding) => [finding.what, finding])).values()];
+}

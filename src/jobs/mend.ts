@@ -1,0 +1,140 @@
+import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { accessTo } from '../access/members.ts';
+import { projectAccess } from '../access/project.ts';
+import { replicaUrl } from '../backup/location.ts';
+import { writeLitestreamConfig } from '../backup/replicate.ts';
+import { closedMark, routeMark } from '../config/paths.ts';
+import { messageOf } from '../errors.ts';
+import type { Forge } from '../forge.ts';
+import type { Finding } from '../health/finding.ts';
+import { endCreation } from '../repos/create.ts';
+import { settle } from '../repos/change.ts';
+import { restoreLitestreamTables } from '../repos/litestream-tables.ts';
+import { addEvent } from '../store/events.ts';
+import { listRepositories, listTrashed, type Repository } from '../store/repositories.ts';
+import type { Backoff } from './backoff.ts';
+
+/**
+ * Brings everything that is derived back to what the management database says: unfinished commands, marks for the edge, what Litestream
+ * replicates. The caller holds the `changes` lock, so that no command is at work.
+ * @returns what could not be mended
+ */
+export async function mend(forge: Forge, backoff: Backoff): Promise<Finding[]> {
+  const findings = await finishCommands(forge, backoff);
+  const rows = listRepositories(forge.store, { hidden: true }).filter(({ state }) => state === 'active');
+  findings.push(...missingFiles(forge, rows));
+  mendMarks(forge, rows);
+  if (writeLitestreamConfig(forge)) note(forge, "Litestream's configuration was brought up to date");
+  await mendReplication(forge, rows, backoff);
+  return findings;
+}
+
+/** What killed commands left. */
+async function finishCommands(forge: Forge, backoff: Backoff): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  for (const row of [...listRepositories(forge.store, { hidden: true }), ...listTrashed(forge.store)]) {
+    const cause = `finish ${row.id}`;
+    try {
+      if (row.state === 'creating') {
+        await endCreation(forge, row);
+        note(forge, `a creation of ${row.name} that was killed was brought to an end`);
+      } else if (backoff.due(cause)) {
+        if (await settle(forge, row)) note(forge, `an unfinished command on ${row.name} was finished`, row);
+        backoff.clear(cause);
+      }
+    } catch (error) {
+      findings.push({
+        level: 'red',
+        about: row.name,
+        what: `A command on ${row.name} was begun and can't be finished: ${messageOf(error)}`,
+        next: 'It is tried again by itself; see fossilrepo logs management.',
+      });
+    }
+  }
+  return findings;
+}
+
+const missingFiles = ({ paths }: Forge, rows: readonly Repository[]): Finding[] =>
+  rows
+    .filter(({ file }) => !existsSync(join(paths.data, file)))
+    .map(({ name, file }) => ({
+      level: 'red',
+      about: name,
+      what: `The file of ${name} is gone: ${join(paths.data, file)}.`,
+      next: `Put it back from where it was moved to; its history is in the replica.`,
+    }));
+
+/** A name is routed when it is served, and closed only while somebody works on it: nobody does, since we hold the lock. */
+function mendMarks(forge: Forge, rows: readonly Repository[]): void {
+  const { paths } = forge;
+  const wanted = new Set(rows.map(({ name }) => name));
+  for (const name of readdirSync(paths.routes))
+    if (!wanted.has(name)) rmSync(routeMark(paths, name), { force: true });
+  for (const name of wanted)
+    if (!existsSync(routeMark(paths, name))) writeFileSync(routeMark(paths, name), '');
+  for (const name of readdirSync(paths.closed)) {
+    rmSync(closedMark(paths, name), { force: true });
+    note(forge, `${name} was left closed by a command that was killed, and is open again`);
+  }
+}
+
+async function mendReplication(forge: Forge, rows: readonly Repository[], backoff: Backoff): Promise<void> {
+  const { paths, config, instance, litestream } = forge;
+  const wanted = new Map([
+    [paths.database, replicaUrl(config.replica, instance, 'management')],
+    ...rows.map(
+      ({ id, file }) =>
+        [join(paths.data, file), replicaUrl(config.replica, instance, `repos/${id}`)] as const,
+    ),
+  ]);
+  const listed = await litestream.list();
+  const present = new Map(listed.map((database) => [database.path, database]));
+  for (const { path } of listed)
+    if (!wanted.has(path) && backoff.due(`extra ${path}`)) {
+      await litestream.unregister(path);
+      note(forge, `${path} is no longer replicated: no repository lies there`);
+    }
+  for (const [path, url] of wanted) {
+    const database = present.get(path);
+    if (!database && existsSync(path) && backoff.due(`missing ${path}`)) {
+      await litestream.register(path, url);
+      note(forge, `${path} was not replicated, and is again`);
+    }
+    if (
+      database?.error !== undefined &&
+      /no such table: _litestream/.test(database.error) &&
+      backoff.due(`tables ${path}`)
+    ) {
+      restoreLitestreamTables(path);
+      note(forge, `${path} was rebuilt by hand: Litestream's tables are back`);
+    }
+    if (database && database.error === undefined) {
+      backoff.clear(`missing ${path}`);
+      backoff.clear(`tables ${path}`);
+    }
+  }
+}
+
+/** How many repositories have their access compared in one look. */
+const perLook = 20;
+
+/** Compares the access in some repositories with the management database, in turns, and writes what differs. */
+export function mendAccess(forge: Forge, turn: number): Finding[] {
+  const rows = listRepositories(forge.store, { hidden: true }).filter(({ state }) => state === 'active');
+  for (let index = 0; index < Math.min(perLook, rows.length); index++) {
+    const row = rows[(turn * perLook + index) % rows.length];
+    if (!row) continue;
+    const { changed, ended } = projectAccess(join(forge.paths.data, row.file), accessTo(forge, row));
+    if (changed > 0)
+      note(
+        forge,
+        `access to ${row.name} had been changed by hand (${changed} rows${ended.length > 0 ? `, signed out: ${ended.join(', ')}` : ''})`,
+        row,
+      );
+  }
+  return [];
+}
+
+const note = (forge: Pick<Forge, 'store'>, text: string, row?: Repository) =>
+  addEvent(forge.store, { kind: 'mended', text, ...(row && { repository: row.id }) });
