@@ -78,7 +78,7 @@ async function applyStep(step: Step, machine: Machine, undo: (() => void)[]): Pr
       chmodSync(step.path, step.mode);
       return;
     case 'files':
-      undo.push(await publish(step, machine));
+      undo.push(...[await publish(step, machine)].filter((back) => back !== undefined));
       if (existsSync(paths.tmpfiles) && step.files.some((file) => file.path === paths.tmpfiles))
         await run(createTmpfiles(paths.tmpfiles));
       return;

@@ -14,16 +14,17 @@ type Publication = Extract<Step, { do: 'files' }>;
 
 /**
  * Writes rendered files, each whole or not at all, after the program that reads them has agreed to copies beside.
- * @returns puts the former files back
+ * @returns puts the former files back; undefined when there were none
  * @throws OperatorError with what the program says against them; nothing is changed then
  */
 export async function publish(
   step: Publication,
   machine: Pick<Machine, 'run' | 'config' | 'paths'>,
-): Promise<() => void> {
+): Promise<(() => void) | undefined> {
   await approve(step, machine);
   for (const file of step.files)
     writeAtomic(file.path, file.content, file.mode, file.owner && idsOf(file.owner));
+  if (step.files.every(({ former }) => former === undefined)) return undefined;
   return () => {
     for (const file of step.files) putBack(file);
   };

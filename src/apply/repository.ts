@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, rmSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { join } from 'node:path';
 import { accessTo } from '../access/members.ts';
@@ -10,6 +10,7 @@ import { describeRepositoryStep, makingPlace, type RepositoryStep } from '../pla
 import { bringRepository } from '../repos/bring.ts';
 import { drainDatabase } from '../repos/drain.ts';
 import { makeRepository } from '../repos/make.ts';
+import { markClosed, markRoute } from '../repos/marks.ts';
 import { findRepositoryById, type Repository, updateRepository } from '../store/repositories.ts';
 import { moveDurably } from '../system/files.ts';
 import { eraseHistory, replicateNow, stopReplicating, writeLitestreamConfig } from '../backup/replicate.ts';
@@ -56,8 +57,7 @@ async function applyStep(step: RepositoryStep, forge: Forge, report: RepositoryR
       projectAccess(at(step.file), accessTo(forge, rowOf(forge, step.id)));
       return;
     case 'close':
-      mkdirSync(paths.closed, { recursive: true });
-      writeFileSync(closedMark(paths, step.name), `${step.name} ${step.why}\n`);
+      markClosed(paths, step.name);
       // Requests that the edge let through before it saw the mark need a moment to reach the file.
       await sleep(50);
       return;
@@ -71,7 +71,7 @@ async function applyStep(step: RepositoryStep, forge: Forge, report: RepositoryR
       await replicateNow(forge, rowOf(forge, step.id));
       return;
     case 'route':
-      writeFileSync(routeMark(paths, step.name), '');
+      markRoute(paths, step.name);
       return;
     case 'unroute':
       rmSync(routeMark(paths, step.name), { force: true });
@@ -114,6 +114,8 @@ function move(step: Extract<RepositoryStep, { do: 'move' }>, forge: Forge): void
     rmSync(litestreamState(to), { recursive: true, force: true });
     moveDurably(litestreamState(from), litestreamState(to));
   }
+  // SQLite makes files that the group may only read; Fossil and Litestream both write here.
+  chmodSync(from, 0o660);
   moveDurably(from, to);
   writeLitestreamConfig(forge);
 }

@@ -5,12 +5,13 @@ import { codeOf, OperatorError } from '../errors.ts';
 const errorAnswer = z.object({ error: z.string() });
 
 /**
- * Why Litestream's control socket gave no result: `silent` (nobody answers there), `unknown` (it doesn't have that database),
+ * Why Litestream's control socket gave no result: `silent` (nobody answers there), `slow` (not in time, as while the
+ * storage keeps it waiting), `unknown` (it doesn't have that database),
  * `refused` (it tried and says why not).
  */
 export class ControlError extends OperatorError {
   override name = 'ControlError';
-  readonly reason: 'silent' | 'unknown' | 'refused';
+  readonly reason: 'silent' | 'slow' | 'unknown' | 'refused';
 
   constructor(reason: ControlError['reason'], message: string, next: string, cause?: unknown) {
     super(message, { next, cause });
@@ -82,7 +83,7 @@ function silent(socketPath: string, path: string, timeoutMs: number, error: unkn
     );
   if (error instanceof Error && error.name === 'TimeoutError')
     return new ControlError(
-      'silent',
+      'slow',
       `Litestream did not answer ${path} within ${Math.round(timeoutMs / 1000)} s: it does so while the storage keeps it waiting.`,
       'See whether the replica can be reached, and what Litestream says: fossilrepo logs replication.',
       error,

@@ -72,7 +72,8 @@ export function litestreamControl(socketPath: string) {
       '/sync',
       syncAnswer,
       { path, wait: true, timeout },
-      timeoutMs,
+      // Litestream's own reason is worth more than our impatience.
+      timeout * 1000 + 2_000,
     );
     return { txid, replicatedTxid: replicated_txid };
   }

@@ -70,10 +70,15 @@ export function directoryStore(folder: string): ReplicaStore {
       // Start as deep as the prefix goes.
       const start = prefix.slice(0, Math.max(0, prefix.lastIndexOf('/')));
       const walking = walk(at(start), { prefix, after }, start);
-      for (let count = 0; count < limit; count++) {
-        const next = await guarded(() => walking.next());
-        if (next.done) return;
-        yield next.value;
+      try {
+        for (let count = 0; count < limit; count++) {
+          const next = await guarded(() => walking.next());
+          if (next.done) return;
+          yield next.value;
+        }
+      } finally {
+        // Closes the folders that are open.
+        await walking.return(undefined);
       }
     },
     delete: (key) =>

@@ -51,7 +51,9 @@ export function s3Store(
         try {
           await (
             await client()
-          ).send(new PutObjectCommand({ Bucket, Key: full(key), Body: text, ...condition }), { abortSignal });
+          ).send(new PutObjectCommand({ Bucket, Key: full(key), Body: Buffer.from(text), ...condition }), {
+            abortSignal,
+          });
           return true;
         } catch (error) {
           if (onlyNew && isPrecondition(error)) return false;

@@ -33,7 +33,7 @@ export async function install(options: GlobalOptions, flags: Flags): Promise<voi
 
   const keys = given ?? storedKeys(server);
   await lookFirst(server, keys);
-  const { steps } = await planServer(server, text);
+  const { steps, found } = await planServer(server, text);
   if (flags.dryRun) {
     showPlan(server, steps);
     return;
@@ -52,8 +52,8 @@ export async function install(options: GlobalOptions, flags: Flags): Promise<voi
     if (interactive) await agree(server, describePlan(steps));
     if (given && newKeys)
       writeStorageKeys(join(paths.secrets, 'storage'), renderStorageCredentials(given.id, given.secret));
-    await applyAlone(server, (await planServer(server, text, false)).steps);
-    // Litestream's configuration needs the instance that was just made.
+    // Litestream's configuration needs the instance: a new server gets that first, its parts after.
+    if (!found.instance) await applyAlone(server, (await planServer(server, text, false)).steps);
     await applyAlone(server, (await planServer(server, text)).steps);
     if (newKeys)
       for (const part of ['replication', 'management'] as const) await server.supervisor.act(part, 'restart');

@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { administratorLogin, firstPassword, passwordWasShown } from '../apply/instance.ts';
 import { messageOf, OperatorError } from '../errors.ts';
-import { changeForge, withForge, type Forge } from '../forge.ts';
+import { type Forge, withForge } from '../forge.ts';
 import { ensureCanary, flyCanary } from '../health/canary.ts';
 import { forgeUrl } from '../repos/urls.ts';
 import type { GlobalOptions } from '../server.ts';
+import { withLock } from '../system/locks.ts';
 
 /** How long a fresh server may take until all parts answer, the first certificate included. Milliseconds. */
 const patience = 90_000;
@@ -15,9 +16,11 @@ const patience = 90_000;
  * @throws OperatorError with what doesn't work
  */
 export async function prove(options: GlobalOptions): Promise<void> {
-  await untilWorking(() => changeForge(options, ensureCanary));
-  await untilWorking(() => withForge(options, flyCanary));
-  await withForge(options, report);
+  await withForge(options, async (forge) => {
+    await untilWorking(() => withLock(forge.paths, 'changes', patience, () => ensureCanary(forge)));
+    await untilWorking(() => flyCanary(forge));
+    await report(forge);
+  });
 }
 
 async function report(forge: Forge): Promise<void> {

@@ -2,11 +2,12 @@ import { join } from 'node:path';
 import { accessTo, tokenOf } from '../access/members.ts';
 import { projectAccess } from '../access/project.ts';
 import { exitCodes, messageOf } from '../errors.ts';
-import { changeForge, type Forge, withForge } from '../forge.ts';
+import { type Forge, withForge } from '../forge.ts';
 import { newToken } from '../secrets/passwords.ts';
 import { seal } from '../secrets/seal.ts';
 import type { GlobalOptions } from '../server.ts';
 import { getMember, updateMember } from '../store/members.ts';
+import { withLock } from '../system/locks.ts';
 import { listRepositories } from '../store/repositories.ts';
 
 /** `fossilrepo user token LOGIN [--rotate]`: the password for clone and push. */
@@ -15,11 +16,10 @@ export async function userToken(
   login: string,
   flags: { rotate?: boolean },
 ): Promise<void> {
-  if (flags.rotate) await changeForge(options, (forge) => rotate(forge, login));
-  await withForge(options, (forge) => {
+  await withForge(options, async (forge) => {
+    if (flags.rotate) await withLock(forge.paths, 'changes', 60_000, () => rotate(forge, login));
     const token = tokenOf(forge, getMember(forge.store, login)).reveal();
     forge.out.result({ login, token }, token);
-    return Promise.resolve();
   });
 }
 

@@ -4,7 +4,7 @@ import { tokenOf } from '../access/members.ts';
 import { administratorLogin } from '../apply/instance.ts';
 import { messageOf, OperatorError } from '../errors.ts';
 import type { Forge } from '../forge.ts';
-import { resolves } from '../inspect/preflight.ts';
+import { resolves } from '../system/resolve.ts';
 import { fossilClone } from '../programs/fossil.ts';
 import { type Addressing, repositoryUrl } from '../repos/urls.ts';
 import { secret, type Secret } from '../secrets/secret.ts';

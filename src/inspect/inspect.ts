@@ -76,6 +76,7 @@ function accountNames(): Names {
     new Map(
       readFileSync(file, 'utf8')
         .split('\n')
+        .filter((line) => line !== '')
         .map((line) => line.split(':'))
         .map(([name = '', , id = '']) => [Number(id), name]),
     );

@@ -1,4 +1,3 @@
-import { lookup } from 'node:dns/promises';
 import { existsSync, statfsSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { totalmem } from 'node:os';
@@ -9,6 +8,7 @@ import { type Paths, programHome } from '../config/paths.ts';
 import { codeOf, messageOf, OperatorError } from '../errors.ts';
 import type { PartName } from '../stack/parts.ts';
 import type { PartState } from '../stack/supervisor.ts';
+import { resolves } from '../system/resolve.ts';
 import type { Run } from '../system/run.ts';
 import { checkPrograms } from './programs.ts';
 
@@ -163,14 +163,6 @@ async function names(config: Config): Promise<Preflight[]> {
       next: `Add DNS records (A, and AAAA if there is one) for ${config.domain} and *.${config.domain} that point to this server.`,
     },
   ];
-}
-
-/** Whether the system's own resolver, which Fossil and git use too, knows a name. */
-export async function resolves(name: string): Promise<boolean> {
-  return lookup(name).then(
-    () => true,
-    () => false,
-  );
 }
 
 function nearest(folder: string): string {

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { accessTo } from '../access/members.ts';
 import { projectAccess } from '../access/project.ts';
@@ -10,6 +10,7 @@ import type { Forge } from '../forge.ts';
 import type { Finding } from '../health/finding.ts';
 import { endCreation } from '../repos/create.ts';
 import { settle } from '../repos/change.ts';
+import { markRoute } from '../repos/marks.ts';
 import { restoreLitestreamTables } from '../repos/litestream-tables.ts';
 import { addEvent } from '../store/events.ts';
 import { listRepositories, listTrashed, type Repository } from '../store/repositories.ts';
@@ -71,8 +72,7 @@ function mendMarks(forge: Forge, rows: readonly Repository[]): void {
   const wanted = new Set(rows.map(({ name }) => name));
   for (const name of readdirSync(paths.routes))
     if (!wanted.has(name)) rmSync(routeMark(paths, name), { force: true });
-  for (const name of wanted)
-    if (!existsSync(routeMark(paths, name))) writeFileSync(routeMark(paths, name), '');
+  for (const name of wanted) if (!existsSync(routeMark(paths, name))) markRoute(paths, name);
   for (const name of readdirSync(paths.closed)) {
     rmSync(closedMark(paths, name), { force: true });
     note(forge, `${name} was left closed by a command that was killed, and is open again`);

@@ -27,11 +27,11 @@ export function planChanges(wanted: readonly Wanted[], found: Found): Step[] {
       if (files.length === 0) continue;
       steps.push({ do: 'files', title: thing.title, files, check: thing.check });
       for (const { part, action } of thing.then) if (due.get(part) !== 'restart') due.set(part, action);
-      if (thing.check === 'systemd') steps.push({ do: 'units' });
     } else if (thing.is !== 'part') {
       steps.push(...missing(thing, found));
     }
   }
+  if (steps.some((step) => step.do === 'files' && step.check === 'systemd')) steps.push({ do: 'units' });
   const parts = new Set(wanted.flatMap((thing) => (thing.is === 'part' ? [thing.part] : [])));
   for (const part of partNames) {
     if (!parts.has(part)) continue;

@@ -45,6 +45,8 @@ export function becomeService(paths: Pick<Paths, 'state'>): void {
   process.setgid?.(gid);
   process.setuid?.(uid);
   process.env['HOME'] = paths.state;
+  // Programs can't be started from a folder that only root may enter.
+  process.chdir(paths.state);
 }
 
 /** @throws OperatorError when the caller may not change the server: root for `/`, the folder's owner elsewhere */
