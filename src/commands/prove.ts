@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { administratorLogin, firstPassword, passwordWasShown } from '../apply/instance.ts';
+import { administratorLogin, firstPassword, passwordWasShown } from '../access/administrator.ts';
 import { messageOf, OperatorError } from '../errors.ts';
 import { type Forge, withForge } from '../forge.ts';
 import { ensureCanary, flyCanary } from '../health/canary.ts';

@@ -1,7 +1,7 @@
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { tokenOf } from '../access/members.ts';
-import { administratorLogin } from '../apply/instance.ts';
+import { administratorLogin } from '../access/administrator.ts';
 import { messageOf, OperatorError } from '../errors.ts';
 import type { Forge } from '../forge.ts';
 import { resolves } from '../system/resolve.ts';

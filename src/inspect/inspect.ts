@@ -3,7 +3,7 @@ import type { Paths } from '../config/paths.ts';
 import { codeOf } from '../errors.ts';
 import type { Found } from '../plan/changes.ts';
 import type { Owner, Wanted } from '../plan/wanted.ts';
-import { administratorLogin } from '../apply/instance.ts';
+import { administratorLogin } from '../access/administrator.ts';
 import { findMember } from '../store/members.ts';
 import { openStore } from '../store/store.ts';
 import { findGroup, findUser } from '../system/identity.ts';

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { chownSync, constants, copyFileSync, existsSync, mkdirSync, renameSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { administratorLogin } from '../apply/instance.ts';
+import { administratorLogin } from '../access/administrator.ts';
 import type { Paths } from '../config/paths.ts';
 import { OperatorError } from '../errors.ts';
 import type { Forge } from '../forge.ts';

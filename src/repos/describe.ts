@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { administratorLogin } from '../apply/instance.ts';
+import { administratorLogin } from '../access/administrator.ts';
 import type { Forge } from '../forge.ts';
 import { addressingOf } from '../health/outside.ts';
 import type { Repository } from '../store/repositories.ts';

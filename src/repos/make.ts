@@ -1,5 +1,5 @@
 import { rmSync } from 'node:fs';
-import { administratorLogin } from '../apply/instance.ts';
+import { administratorLogin } from '../access/administrator.ts';
 import type { Forge } from '../forge.ts';
 import { fossilInit } from '../programs/fossil.ts';
 import { setIdentity } from './file.ts';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { tokenOf } from '../../src/access/members.ts';
-import { administratorLogin } from '../../src/apply/instance.ts';
+import { administratorLogin } from '../../src/access/administrator.ts';
 import { repositoryFile } from '../../src/config/paths.ts';
 import { hashPassword } from '../../src/secrets/passwords.ts';
 import { seal } from '../../src/secrets/seal.ts';
