@@ -44,17 +44,8 @@ export async function startS3(): Promise<S3> {
   }
 
   async function start(): Promise<void> {
-    // Objects go straight to the folder: a cache of directories would hide what another process put there.
-    const options = [
-      '--addr',
-      `127.0.0.1:${port}`,
-      '--dir-cache-time',
-      '0s',
-      '--vfs-cache-mode',
-      'off',
-      '--config',
-      '/dev/null',
-    ];
+    // With `--dir-cache-time 0s` each request waits seconds for a directory; so what is changed in the folder by hand shows after a restart only.
+    const options = ['--addr', `127.0.0.1:${port}`, '--vfs-cache-mode', 'off', '--config', '/dev/null'];
     server = spawn(rclone, ['serve', 's3', ...options, root], {
       env: { ...cleanEnvironment(), RCLONE_AUTH_KEY: `"${accessKeyId},${secretAccessKey}"` },
       stdio: 'ignore',
