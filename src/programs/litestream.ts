@@ -33,7 +33,7 @@ export const litestreamReplicate = (program: string, config: string): Command =>
 
 /**
  * What the daemon needs in its environment, and what must not be there. Keys are read from a file in the form of AWS's shared credentials
- * (`credentialsText`), since Litestream's S3 client has no other way that keeps them out of configuration and environment. The other
+ * (`renderStorageCredentials`), since Litestream's S3 client has no other way that keeps them out of configuration and environment. The other
  * names keep the S3 client from a person's own AWS settings and from asking the metadata address of a cloud for keys.
  */
 export function litestreamEnvironment(credentials: string | undefined): Record<string, string> {
@@ -58,11 +58,6 @@ export const litestreamUnset = [
   'LITESTREAM_S3_ENDPOINT',
   'LOG_LEVEL',
 ] as const;
-
-/** The file that `AWS_SHARED_CREDENTIALS_FILE` names. */
-export function credentialsText(keys: { accessKeyId: string; secretAccessKey: string }): string {
-  return `[default]\naws_access_key_id = ${keys.accessKeyId}\naws_secret_access_key = ${keys.secretAccessKey}\n`;
-}
 
 /**
  * A dry start: Litestream reads the file, makes every database and replica of it, and prints them. It opens no database, no socket and

@@ -91,10 +91,7 @@ export function replicationStage(s3?: S3, secret = s3?.secretAccessKey) {
         }),
       );
       if (s3 && secret !== undefined)
-        writeFileSync(
-          at('storage'),
-          credentialsText({ accessKeyId: s3.accessKeyId, secretAccessKey: secret }),
-        );
+        writeFileSync(at('storage'), renderStorageCredentials(s3.accessKeyId, hidden(secret)));
       const [program, ...args] = litestreamReplicate(litestream, config).argv;
       const started = spawn(program, args, {
         env: cleanEnvironment(litestreamEnvironment(s3 && at('storage'))),
