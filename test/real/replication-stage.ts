@@ -10,11 +10,9 @@ import { directoryStore } from '../../src/backup/directory-store.ts';
 import { s3Store } from '../../src/backup/s3-store.ts';
 import { programHome } from '../../src/config/paths.ts';
 import { renderLitestreamConfig } from '../../src/plan/litestream.ts';
-import {
-  credentialsText,
-  litestreamEnvironment,
-  litestreamReplicate,
-} from '../../src/programs/litestream.ts';
+import { litestreamEnvironment, litestreamReplicate } from '../../src/programs/litestream.ts';
+import { secret as hidden } from '../../src/secrets/secret.ts';
+import { renderStorageCredentials } from '../../src/secrets/storage.ts';
 import { cleanEnvironment, run } from '../../src/system/run.ts';
 import type { S3 } from './s3.ts';
 
