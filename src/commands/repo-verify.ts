@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import pMap from 'p-map';
 import { exitCodes, messageOf } from '../errors.ts';
 import { withForge } from '../forge.ts';
+import { scratch } from '../repos/scratch.ts';
 import { verifyRepository } from '../repos/verify.ts';
 import type { GlobalOptions } from '../server.ts';
 import { getRepository, listRepositories } from '../store/repositories.ts';
@@ -19,9 +20,10 @@ export async function repoVerify(options: GlobalOptions, names: readonly string[
       async ({ name, file }) => {
         if (out.live) out.say(`checking ${name}`);
         try {
+          using home = scratch(paths);
           const verified = await verifyRepository(
             run,
-            { program: config.programs.fossil, home: paths.tmp },
+            { program: config.programs.fossil, home: home.path },
             join(paths.data, file),
           );
           return { name, ok: verified.errors.length === 0, ...verified };

@@ -12,6 +12,7 @@ import { inspectCandidate } from './candidate.ts';
 import { readRepository, setIdentity } from './file.ts';
 import { removeDatabase } from './make.ts';
 import { sanitise } from './sanitise.ts';
+import { scratch } from './scratch.ts';
 import { verifyRepository } from './verify.ts';
 
 /** Where a new repository's content comes from. */
@@ -88,9 +89,10 @@ export async function bringRepository(
   if (inspectCandidate(file) !== 'repository')
     throw new OperatorError(`${from} is no Fossil repository.`, { exit: 'usage' });
   const { words } = sanitise(file);
+  using home = scratch(forge.paths);
   const { errors } = await verifyRepository(
     forge.run,
-    { program: forge.config.programs.fossil, home: forge.paths.tmp },
+    { program: forge.config.programs.fossil, home: home.path },
     file,
   );
   if (errors.length > 0)
@@ -107,12 +109,13 @@ async function clone(
   url: string,
   file: string,
 ): Promise<void> {
+  using home = scratch(paths);
   await run(
     fossilClone(config.programs.fossil, {
       url: secret(url),
       file,
       adminUser: administratorLogin,
-      home: paths.tmp,
+      home: home.path,
     }),
   );
   if (!existsSync(file))

@@ -3,6 +3,7 @@ import { administratorLogin } from '../access/administrator.ts';
 import type { Forge } from '../forge.ts';
 import { fossilInit } from '../programs/fossil.ts';
 import { setIdentity } from './file.ts';
+import { scratch } from './scratch.ts';
 
 /** An empty repository in a file that nobody sees yet. What an earlier, killed try left there goes first. */
 export async function makeRepository(
@@ -10,15 +11,11 @@ export async function makeRepository(
   made: { id: string; name: string; description: string; file: string },
 ): Promise<void> {
   removeDatabase(made.file);
-  await run({
-    ...fossilInit(config.programs.fossil, {
-      file: made.file,
-      adminUser: administratorLogin,
-      name: made.name,
-      // Fossil notes every repository that it makes in its home: not in the server's own.
-      home: paths.tmp,
-    }),
-  });
+  using home = scratch(paths);
+  const { file, name } = made;
+  await run(
+    fossilInit(config.programs.fossil, { file, name, adminUser: administratorLogin, home: home.path }),
+  );
   setIdentity(made.file, { id: made.id, name: made.name, description: made.description });
 }
 
