@@ -54,9 +54,7 @@ export function renderCaddyfile(template: string, config: Config, paths: Paths):
     closed: path(paths.closed),
     blocked: settingsPages.join('|'),
     ports,
-    listen: everywhere
-      ? []
-      : config.listen.map((address) => (address.includes(':') ? `[${address}]` : address)),
+    listen: everywhere ? [] : config.listen.map(bindAddress),
     tls,
     scheme,
     local,
@@ -69,6 +67,13 @@ export function renderCaddyfile(template: string, config: Config, paths: Paths):
     email: word(config.email ?? ''),
     acme: { directory: word(config.acme.directory ?? ''), roots: path(config.acme.roots ?? '') },
   });
+}
+
+/** To Go, `0.0.0.0` and `::` alone both mean IPv4 and IPv6. */
+function bindAddress(address: string): string {
+  if (address === '0.0.0.0') return 'tcp4/0.0.0.0';
+  if (address === '::') return 'tcp6/[::]';
+  return address.includes(':') ? `[${address}]` : address;
 }
 
 function word(text: string): string {

@@ -12,7 +12,7 @@ import { push, valueOf, visit } from './edge-visit.ts';
 
 let stage: Stage;
 let work: string;
-const blob = randomBytes(3_000_000);
+const blob = randomBytes(20_000_000);
 beforeAll(async () => {
   stage = await startStage({ repositories: { push: 300 } }, ['alpha', 'beta']);
   const url = `http://dev:${dev.password}@alpha.localhost:${stage.config.ports.http}/`;
@@ -150,6 +150,8 @@ describe('parts that are down', () => {
     socket.pause();
     await sleep(300);
     await run(caddyReload(config.programs.caddy, paths.caddyfile, paths.edgeSocket));
+    // Longer than the grace period.
+    await sleep(5000);
     let received = 0;
     for await (const chunk of socket) received += (chunk as Buffer).length;
     expect(received).toBeGreaterThan(blob.length);
@@ -158,6 +160,20 @@ describe('parts that are down', () => {
     await expect(run(caddyReload(config.programs.caddy, wrong, paths.edgeSocket))).rejects.toThrow(
       /reverse_prox/,
     );
+    expect((await visit(stage, '/alpha/timeline')).status).toBe(200);
+  });
+
+  test('Caddy stops within 5 s, also while somebody downloads slowly', async () => {
+    const socket = connect(stage.config.ports.http, '127.0.0.1');
+    socket.on('error', () => undefined);
+    socket.write('GET /alpha/raw/blob.bin?ci=trunk HTTP/1.1\r\nHost: alpha.localhost\r\n\r\n');
+    socket.pause();
+    await sleep(500);
+    const started = performance.now();
+    await stage.stop('caddy', 'SIGTERM');
+    expect(performance.now() - started).toBeLessThan(5000);
+    socket.destroy();
+    await stage.start('caddy');
     expect((await visit(stage, '/alpha/timeline')).status).toBe(200);
   });
 

@@ -46,7 +46,7 @@ export type Stage = {
     args: readonly string[],
     options?: { cwd?: string; hosts?: readonly string[]; env?: Record<string, string>; accept?: number[] },
   ): Promise<Ran>;
-  stop(part: 'fossil' | 'caddy' | 'management'): Promise<void>;
+  stop(part: 'fossil' | 'caddy' | 'management', signal?: NodeJS.Signals): Promise<void>;
   start(part: 'fossil' | 'caddy' | 'management'): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 };
@@ -172,7 +172,7 @@ export async function startStage(
         await sleep(50);
       }
     },
-    async stop(part) {
+    async stop(part, signal = 'SIGKILL') {
       if (part === 'management') {
         management.close();
         return;
@@ -181,7 +181,7 @@ export async function startStage(
       running.delete(part);
       if (child?.exitCode !== null || child.signalCode !== null) return;
       const exit = once(child, 'exit');
-      child.kill('SIGKILL');
+      child.kill(signal);
       await exit;
     },
     async [Symbol.asyncDispose]() {

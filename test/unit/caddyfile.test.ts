@@ -86,6 +86,13 @@ describe('the edge’s configuration', () => {
     expect(text).toContain('import limit sync 10485760 "One request of a push can have 10 MiB here');
   });
 
+  test.each([
+    ['["0.0.0.0"]', 'default_bind tcp4/0.0.0.0'],
+    ['["::"]', 'default_bind tcp6/[::]'],
+  ])('listen: %s means just that family', (listen, line) => {
+    expect(lines(render(`domain: forge.example.com\nlisten: ${listen}`))).toContain(line);
+  });
+
   test('its own authority: each name by itself, HSTS never', () => {
     const text = render('domain: forge.example.com\ntls: internal');
     expect(text.match(/issuer internal/g)).toHaveLength(3);
