@@ -38,12 +38,14 @@ export function clientOf(forge: Pick<Forge, 'config' | 'paths'>, command: Comman
 export async function checkRepository(forge: Forge, repository: Repository): Promise<void> {
   const { name, visibility } = repository;
   const url = repositoryUrl(forge.config, name, await addressingOf(forge.config));
-  const [page, mine, strangers] = await Promise.all([
-    answersPage(forge, url),
+  // The page first, alone: Fossil notes the address of its first visitor, and two first visitors at once get an error
+  // (main.c, `baseurl:` in the config table has no ON CONFLICT).
+  const page = await answersPage(forge, url);
+  if (page !== undefined) throw wrong(`${url} does not answer: ${page}`);
+  const [mine, strangers] = await Promise.all([
     tryClone(forge, signedInUrl(forge, url)),
     tryClone(forge, secret(url)),
   ]);
-  if (page !== undefined) throw wrong(`${url} does not answer: ${page}`);
   if (mine !== 'cloned') throw wrong(`${name} cannot be cloned: ${mine}`);
   if (strangers === 'cloned' && visibility !== 'public')
     throw wrong(`${name} is ${visibility}, yet a stranger could clone it.`);
@@ -62,17 +64,27 @@ async function tryClone(forge: Pick<Forge, 'run' | 'config' | 'paths'>, url: Sec
   const { fossil } = forge.config.programs;
   const command = fossilClone(fossil, { url, file, adminUser: 'outside', home: folder.path });
   const { stdout, stderr } = await forge.run(clientOf(forge, { ...command, timeout: 600_000, accept: [1] }));
-  return existsSync(file) && !refused.test(stdout + stderr) ? 'cloned' : (stderr || stdout).trim();
+  return existsSync(file) && !refused.test(stdout + stderr) ? 'cloned' : `${stdout}\n${stderr}`.trim();
 }
 
 /** @returns undefined, or why there is no page */
 const answersPage = (forge: Pick<Forge, 'config' | 'paths'>, url: string): Promise<string | undefined> =>
   askPage(forge, url).then(() => undefined, messageOf);
 
+/** Looks whether a name is not answered for any more. @throws OperatorError when it is */
+export async function checkGone(forge: Pick<Forge, 'config' | 'paths'>, name: string): Promise<void> {
+  const url = repositoryUrl(forge.config, name, await addressingOf(forge.config));
+  const { status } = await askEdge(forge, url);
+  if (status !== 404) throw wrong(`${url} should not be there any more, and answers ${status}.`);
+}
+
+/** The first certificate of a name takes its time. Milliseconds. */
+const patience = 60_000;
+
 async function askPage(forge: Pick<Forge, 'config' | 'paths'>, url: string): Promise<void> {
   let address = url;
   for (let hop = 0; hop < 5; hop++) {
-    const answer = await askEdge(forge, address);
+    const answer = await askEdge(forge, address, patience);
     if (answer.status === 200) return;
     if (answer.location === undefined || answer.status >= 400)
       throw new Error(`HTTP ${answer.status} at ${address}`);
