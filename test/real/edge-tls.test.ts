@@ -80,8 +80,8 @@ describe('certificates by ACME', () => {
     );
   });
   afterAll(async () => {
-    await stage[Symbol.asyncDispose]();
     await pebble[Symbol.asyncDispose]();
+    await stage[Symbol.asyncDispose]();
   });
 
   test('the root domain and a repository get one each, really validated', async () => {
