@@ -31,8 +31,15 @@ export function serverWith(configText: string, options: GlobalOptions): Server {
   return serverOf(parseConfig(configText, paths), paths, terminal(options.json));
 }
 
-function serverOf(config: Config, paths: Paths, out: Output): Server {
+function serverOf(written: Config, paths: Paths, out: Output): Server {
+  const config = { ...written, listen: present(written.listen) };
   return { config, paths, run, supervisor: supervisorOf(paths, config, run), out };
+}
+
+/** A machine without IPv6 can't listen on `::1`, which is among the defaults, and Caddy doesn't start when one address fails. */
+function present(addresses: readonly string[]): string[] {
+  const haveSix = existsSync('/proc/net/if_inet6');
+  return addresses.filter((address) => haveSix || !address.includes(':'));
 }
 
 /** The parts of this server. */
