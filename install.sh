@@ -16,6 +16,8 @@ umask 022
 export LC_ALL=C.UTF-8
 
 home=/opt/fossilrepo
+# What was added to the server, for uninstall --purge; root's, and not in $home, which uninstall takes away.
+record=/var/lib/fossilrepo-install
 link=/usr/local/bin/fossilrepo
 log=/var/log/fossilrepo/install.log
 source=$(dirname -- "$(readlink -f -- "$0")")
@@ -88,7 +90,7 @@ add_packages() {
   missing=$(missing_packages)
   say "system packages: ${missing:-all there}"
   # Also when none is missing: what a killed run left is settled.
-  logged 'adding system packages' "$source/embedded/packages" --add "$home" "$list"
+  logged 'adding system packages' "$source/embedded/packages" --add "$record" "$list"
 }
 
 # ---- the program ---------------------------------------------------------------------------------------------------------
@@ -174,8 +176,7 @@ if libc.renameat2(AT_FDCWD, one, AT_FDCWD, other, RENAME_EXCHANGE) != 0:
 }
 
 go_live() {
-  if [ -e "$home/packages-added" ]; then cp -p "$home/packages-added" "$new/packages-added" || return; fi
-  sync -f "$new" && exchange "$home" "$new"
+  mkdir -p "$home" && sync -f "$new" && exchange "$home" "$new"
 }
 
 put_program() {

@@ -1,7 +1,7 @@
-import { chmodSync, chownSync, existsSync, mkdirSync, rmSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import type { Config } from '../config/config.ts';
 import type { Paths } from '../config/paths.ts';
-import { OperatorError } from '../errors.ts';
+import { codeOf, messageOf, OperatorError } from '../errors.ts';
 import { describeStep } from '../plan/describe.ts';
 import type { Step } from '../plan/steps.ts';
 import type { Owner } from '../plan/wanted.ts';
@@ -9,15 +9,17 @@ import { addGroup, addUser, removeGroup, removeUser } from '../programs/accounts
 import { purgePackages } from '../programs/apt.ts';
 import { plainUnits } from '../plan/units.ts';
 import { createTmpfiles, daemonReload, resetFailed, systemctl } from '../programs/systemd.ts';
+import { renderStorageCredentials } from '../secrets/storage.ts';
 import { partNames, unitOf } from '../stack/parts.ts';
 import type { Supervisor } from '../stack/supervisor.ts';
 import { findGroup, findUser, type Ids } from '../system/identity.ts';
 import type { Output } from '../system/output.ts';
 import type { Run } from '../system/run.ts';
+import { forgetDue, noteDue } from './due.ts';
 import { makeInstance } from './instance.ts';
 import { publish } from './publish.ts';
-import { recordAccount } from './record.ts';
-import { makeInstanceKey } from './secret.ts';
+import { recordMade } from './record.ts';
+import { makeInstanceKey, writeStorageKeys } from './secret.ts';
 import { runTasks } from './tasks.ts';
 
 /** What applying needs of the machine. */
@@ -28,17 +30,21 @@ export type Machine = { paths: Paths; config: Config; run: Run; supervisor: Supe
  * @throws OperatorError of the step that failed; rendered files that a part refuses are put back first
  */
 export async function applySteps(steps: readonly Step[], machine: Machine): Promise<void> {
-  const undo: (() => void)[] = [];
+  const done: Done = { putBack: [], acted: [] };
   await runTasks(
     grouped(steps).map((group) => ({
       title: describeGroup(group),
       run: async () => {
-        for (const step of group) await applyStep(step, machine, undo);
+        for (const step of group) await applyStep(step, machine, done);
       },
     })),
     machine.out,
   );
 }
+
+/** What to take back when a part refuses what was written for it. */
+type Done = { putBack: (() => void)[]; acted: PartStep[] };
+type PartStep = Extract<Step, { do: 'part' }>;
 
 /** Folders and removals come in dozens: one line for a run of them keeps the list on one screen. */
 const inOneLine: Partial<Record<Step['do'], string>> = { directory: 'folders', remove: 'removals' };
@@ -61,29 +67,34 @@ function describeGroup(group: readonly Step[]): string {
     : `${describeStep(first)} and ${group.length - 1} more ${inOneLine[first.do] ?? ''}`;
 }
 
-async function applyStep(step: Step, machine: Machine, undo: (() => void)[]): Promise<void> {
-  const { run, paths, supervisor } = machine;
+async function applyStep(step: Step, machine: Machine, done: Done): Promise<void> {
+  const { run, paths } = machine;
   switch (step.do) {
     case 'group':
-      recordAccount(paths, 'groups', step.name);
+      recordMade(paths, 'groups', step.name);
       await run(addGroup(step.name));
       return;
     case 'user':
-      recordAccount(paths, 'users', step.name);
+      recordMade(paths, 'users', step.name);
       await run(addUser(step.name, step.group, step.home));
       return;
     case 'directory':
+      if (!step.exists && step.path === paths.data) recordMade(paths, 'folders', step.path);
       mkdirSync(step.path, { recursive: true });
       if (step.owner) chownSync(step.path, idsOf(step.owner).uid, idsOf(step.owner).gid);
       chmodSync(step.path, step.mode);
       return;
     case 'files':
-      undo.push(...[await publish(step, machine)].filter((back) => back !== undefined));
+      done.putBack.push(...[await publish(step, machine)].filter((back) => back !== undefined));
       if (existsSync(paths.tmpfiles) && step.files.some((file) => file.path === paths.tmpfiles))
         await run(createTmpfiles(paths.tmpfiles));
       return;
     case 'secret':
       makeInstanceKey(step.path);
+      return;
+    case 'storage-keys':
+      noteDue(paths, step.then);
+      writeStorageKeys(step.path, renderStorageCredentials(step.keys.id, step.keys.secret));
       return;
     case 'instance':
       await makeInstance(paths);
@@ -96,23 +107,14 @@ async function applyStep(step: Step, machine: Machine, undo: (() => void)[]): Pr
       await run(resetFailed);
       return;
     case 'part':
-      try {
-        await supervisor.act(step.part, step.action);
-      } catch (error) {
-        if (undo.length === 0) throw error;
-        for (const putBack of undo.toReversed()) putBack();
-        await supervisor.act(step.part, step.action);
-        throw new OperatorError(
-          `${step.part} refused its new configuration; the former one is back and in use.`,
-          {
-            next: 'Correct fossilrepo.yaml and run fossilrepo apply again.',
-            cause: error,
-          },
-        );
-      }
+      await actOn(step, machine, done);
       return;
     case 'remove':
-      rmSync(step.path, { recursive: true, force: true });
+      removeAll(step.path);
+      return;
+    case 'remove-program':
+      // In a session of its own: what kills us half way, as Ctrl-C on the terminal, lets it finish.
+      await run({ argv: ['rm', '-rf', '--', ...step.paths], detached: true });
       return;
     case 'remove-user':
       await run(removeUser(step.name));
@@ -123,6 +125,34 @@ async function applyStep(step: Step, machine: Machine, undo: (() => void)[]): Pr
     case 'remove-packages':
       await run(purgePackages(step.names));
       return;
+  }
+}
+
+/** Lets a part take what was written. What it refuses is put back, for the parts that took it already, too. */
+async function actOn(step: PartStep, { supervisor, paths }: Machine, done: Done): Promise<void> {
+  try {
+    await supervisor.act(step.part, step.action);
+  } catch (error) {
+    if (done.putBack.length === 0) throw error;
+    for (const putBack of done.putBack.toReversed()) putBack();
+    for (const { part, action } of [...done.acted, step])
+      await supervisor.act(part, action === 'start' ? 'restart' : action);
+    forgetDue(paths);
+    throw new OperatorError(
+      `${step.part} refused its new configuration; the former one is back and in use. ${messageOf(error)}`,
+      { next: 'Correct fossilrepo.yaml and run fossilrepo apply again.', cause: error },
+    );
+  }
+  forgetDue(paths, step.part);
+  done.acted.push(step);
+}
+
+/** A folder on which a disk is mounted is emptied and stays. */
+function removeAll(path: string): void {
+  try {
+    rmSync(path, { recursive: true, force: true });
+  } catch (error) {
+    if (codeOf(error) !== 'EBUSY' || readdirSync(path).length > 0) throw error;
   }
 }
 

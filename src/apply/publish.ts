@@ -7,8 +7,10 @@ import type { ChangedFile, Step } from '../plan/steps.ts';
 import { caddyValidate } from '../programs/caddy.ts';
 import { litestreamCheck } from '../programs/litestream.ts';
 import { verifyUnits } from '../programs/systemd.ts';
+import { findUser, serviceUsers } from '../system/identity.ts';
 import { writeAtomic } from '../system/files.ts';
 import { type Machine, idsOf } from './apply.ts';
+import { noteDue } from './due.ts';
 
 type Publication = Extract<Step, { do: 'files' }>;
 
@@ -22,6 +24,7 @@ export async function publish(
   machine: Pick<Machine, 'run' | 'config' | 'paths'>,
 ): Promise<(() => void) | undefined> {
   await approve(step, machine);
+  noteDue(machine.paths, step.then);
   for (const file of step.files)
     writeAtomic(file.path, file.content, file.mode, file.owner && idsOf(file.owner));
   if (step.files.every(({ former }) => former === undefined)) return undefined;
@@ -50,7 +53,13 @@ async function approve(
       if (file.owner) chownSync(copy, idsOf(file.owner).uid, idsOf(file.owner).gid);
       return copy;
     });
-    chmodSync(beside, 0o700);
+    // The folder is what keeps others out; Caddy, who has to look as the edge's user, gets in by its group.
+    const edge = findUser(serviceUsers.edge);
+    if (step.check === 'caddy' && step.files[0]?.owner && edge) {
+      chownSync(beside, 0, edge.gid);
+      chmodSync(beside, 0o750);
+      for (const copy of copies) chmodSync(copy, 0o644);
+    }
     for (const copy of copies) await check(step, copy, { run, config, paths });
   } catch (error) {
     throw new OperatorError(
@@ -72,7 +81,7 @@ async function check(
 ) {
   switch (step.check) {
     case 'caddy':
-      await run(caddyValidate(paths, config.programs.caddy, copy));
+      await run({ ...caddyValidate(paths, config.programs.caddy, copy), ...asEdge(step) });
       return;
     case 'litestream':
       await run(litestreamCheck(config.programs.litestream, copy));
@@ -84,6 +93,12 @@ async function check(
       for (const file of step.files) parseConfig(file.content, paths);
       return;
   }
+}
+
+/** With a certificate authority of its own Caddy makes that when it looks: so that the edge can read it, as the edge's user. */
+function asEdge(step: Publication): { as?: { uid: number; gid: number } } {
+  const edge = findUser(serviceUsers.edge);
+  return step.files[0]?.owner && edge ? { as: { uid: edge.uid, gid: edge.gid } } : {};
 }
 
 /** systemd-analyze answers 0 for keys that it ignores, and complains of units that come only with the next files. */

@@ -1,4 +1,8 @@
 import { readFileSync } from 'node:fs';
+import { preflight, refuseUnless } from '../inspect/preflight.ts';
+import { checkReplica } from '../inspect/replica.ts';
+import type { Step } from '../plan/steps.ts';
+import { storedKeys } from '../secrets/given.ts';
 import { readUp } from '../stack/foreground.ts';
 import { type GlobalOptions, openServer, type Server } from '../server.ts';
 import { requireOwner } from '../system/identity.ts';
@@ -9,7 +13,7 @@ async function planHere(options: GlobalOptions): Promise<{ server: Server; plan:
   requireOwner(server.paths);
   // Without systemd only `fossilrepo up` can start parts; what runs under it is reloaded or restarted.
   const parts = server.supervisor.kind === 'systemd' || readUp(server.paths) !== undefined;
-  return { server, plan: await planServer(server, readFileSync(server.paths.config, 'utf8'), parts) };
+  return { server, plan: await planServer(server, readFileSync(server.paths.config, 'utf8'), { parts }) };
 }
 
 /** `fossilrepo diff`: what apply would change, edits made by hand included. Answers 0 either way. */
@@ -25,6 +29,7 @@ export async function apply(options: GlobalOptions, flags: { dryRun?: boolean })
     showPlan(server, plan.steps);
     return;
   }
+  await lookFirst(server, plan.steps);
   await applyAlone(server, plan.steps);
   const { plan: after } = await planHere(options);
   server.out.result(
@@ -33,4 +38,16 @@ export async function apply(options: GlobalOptions, flags: { dryRun?: boolean })
       ? 'Done: the server is what fossilrepo.yaml says.'
       : 'Done, but something differs again: see fossilrepo diff.',
   );
+}
+
+/** What would stop it half way is looked at before anything is touched; the replica only when it is to change. */
+async function lookFirst(server: Server, steps: readonly Step[]): Promise<void> {
+  const { litestreamConfig } = server.paths;
+  const replicated = steps.some(
+    (step) => step.do === 'files' && step.files.some(({ path }) => path === litestreamConfig),
+  );
+  refuseUnless([
+    ...(await preflight({ ...server, processes: await server.supervisor.processes() })),
+    ...(replicated ? await checkReplica(server, storedKeys(server.paths)) : []),
+  ]);
 }

@@ -1,15 +1,11 @@
 import { confirm, input, select } from '@inquirer/prompts';
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
-import { writeStorageKeys } from '../apply/secret.ts';
 import { type Answers, answeredConfig } from '../config/answers.ts';
 import { pathsUnder } from '../config/paths.ts';
 import { OperatorError } from '../errors.ts';
 import { preflight, refuseUnless } from '../inspect/preflight.ts';
 import { checkReplica } from '../inspect/replica.ts';
 import { describePlan } from '../plan/describe.ts';
-import { renderStorageCredentials } from '../secrets/storage.ts';
-import { readStorageKeys } from '../secrets/given.ts';
+import { readStorageKeys, storedKeys } from '../secrets/given.ts';
 import type { StorageCredentials } from '../secrets/storage.ts';
 import { type GlobalOptions, type Server, serverWith } from '../server.ts';
 import { requireOwner } from '../system/identity.ts';
@@ -31,47 +27,32 @@ export async function install(options: GlobalOptions, flags: Flags): Promise<voi
   const text = answeredConfig(former, answers);
   const server = serverWith(text, options);
 
-  const keys = given ?? storedKeys(server);
-  await lookFirst(server, keys);
-  const { steps, found } = await planServer(server, text);
+  await lookFirst(server, given ?? storedKeys(paths));
+  const { steps, found } = await planServer(server, text, { keys: given });
   if (flags.dryRun) {
     showPlan(server, steps);
     return;
   }
   if (server.supervisor.kind === 'foreground') {
-    if (given)
-      writeStorageKeys(join(paths.secrets, 'storage'), renderStorageCredentials(given.id, given.secret));
-    await up(options, text);
+    await up(options, { configText: text, keys: given });
     return;
   }
-  const newKeys =
-    given !== undefined && storedText(server) !== renderStorageCredentials(given.id, given.secret);
-  if (steps.length === 0 && !newKeys)
+  if (steps.length === 0)
     server.out.say('Nothing to do: this server is as it should be. Looking at it from outside:');
   else {
     if (interactive) await agree(server, describePlan(steps));
-    if (given && newKeys)
-      writeStorageKeys(join(paths.secrets, 'storage'), renderStorageCredentials(given.id, given.secret));
     // Litestream's configuration needs the instance: a new server gets that first, its parts after.
-    if (!found.instance) await applyAlone(server, (await planServer(server, text, false)).steps);
-    await applyAlone(server, (await planServer(server, text)).steps);
-    if (newKeys)
-      for (const part of ['replication', 'management'] as const) await server.supervisor.act(part, 'restart');
+    if (!found.instance)
+      await applyAlone(server, (await planServer(server, text, { parts: false, keys: given })).steps);
+    await applyAlone(server, (await planServer(server, text, { keys: given })).steps);
   }
   await prove(options);
-}
-
-const storedText = ({ paths }: Pick<Server, 'paths'>) => readIfThere(join(paths.secrets, 'storage'));
-
-function storedKeys(server: Server): StorageCredentials | undefined {
-  const file = join(server.paths.secrets, 'storage');
-  return existsSync(file) ? readStorageKeys(file) : undefined;
 }
 
 /** Everything that could stop the installation half way is looked at before it begins. */
 async function lookFirst(server: Server, keys: StorageCredentials | undefined): Promise<void> {
   const found = [
-    ...(await preflight({ ...server, parts: await server.supervisor.states() })),
+    ...(await preflight({ ...server, processes: await server.supervisor.processes() })),
     ...(await checkReplica(server, keys)),
   ];
   refuseUnless(found);

@@ -6,15 +6,26 @@ import { describePlan } from '../plan/describe.ts';
 import { wantedServer } from '../plan/server.ts';
 import type { Step } from '../plan/steps.ts';
 import type { Wanted } from '../plan/wanted.ts';
+import type { StorageCredentials } from '../secrets/storage.ts';
 import type { Server } from '../server.ts';
 import { withLock } from '../system/locks.ts';
 
 /** What the configuration means on this machine, and the steps to it. */
 export type ServerPlan = { wanted: Wanted[]; found: Found; steps: Step[] };
 
-/** Compares the configuration with the machine. @param parts whether the parts shall run, too */
-export async function planServer(server: Server, configText: string, parts = true): Promise<ServerPlan> {
-  const wanted = wantedServer(wishOf(server, configText)).filter((thing) => parts || thing.is !== 'part');
+/**
+ * Compares the configuration with the machine.
+ * @param options.parts whether the parts shall run, too
+ * @param options.keys the storage's keys, when the command brings them
+ */
+export async function planServer(
+  server: Server,
+  configText: string,
+  { parts = true, keys }: { parts?: boolean; keys?: StorageCredentials | undefined } = {},
+): Promise<ServerPlan> {
+  const wanted = wantedServer(wishOf(server, configText, keys)).filter(
+    (thing) => parts || thing.is !== 'part',
+  );
   const found = await inspect(wanted, server.paths, server.supervisor);
   return { wanted, found, steps: planChanges(wanted, found) };
 }
@@ -24,8 +35,9 @@ export function showPlan(server: Pick<Server, 'out'>, steps: readonly Step[]): v
   server.out.result({ steps: steps.map(withoutContent) }, describePlan(steps));
 }
 
-/** JSON of a step: what it does and to what; a file's text is in the text form's diff. */
+/** JSON of a step: what it does and to what; a file's text is in the text form's diff, a key nowhere. */
 function withoutContent(step: Step): object {
+  if (step.do === 'storage-keys') return { do: step.do, path: step.path };
   if (step.do !== 'files') return step;
   return {
     ...step,

@@ -1,14 +1,13 @@
 import { input } from '@inquirer/prompts';
 import { existsSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
 import { applySteps } from '../apply/apply.ts';
 import { readRecord } from '../apply/record.ts';
 import { answeredConfig } from '../config/answers.ts';
-import { programHome } from '../config/paths.ts';
 import { OperatorError } from '../errors.ts';
 import { describePlan } from '../plan/describe.ts';
 import { planRemoval, type RemovalFound } from '../plan/removal.ts';
 import { readPurged, simulatePurge } from '../programs/apt.ts';
+import { readUp } from '../stack/foreground.ts';
 import { type GlobalOptions, openServer, type Server, serverWith } from '../server.ts';
 import { pathsUnder } from '../config/paths.ts';
 import { readIfThere } from '../system/files.ts';
@@ -21,6 +20,8 @@ type Flags = { purge: boolean; yes: boolean; dryRun: boolean };
 export async function uninstall(options: GlobalOptions, flags: Flags): Promise<void> {
   const paths = pathsUnder(options.root);
   requireOwner(paths);
+  if (readUp(paths) !== undefined)
+    throw new OperatorError('fossilrepo up is running.', { next: 'End it with Ctrl-C first.', exit: 'busy' });
   // A second run after a killed one may find no configuration any more.
   const server = existsSync(paths.config)
     ? openServer(options)
@@ -37,7 +38,7 @@ export async function uninstall(options: GlobalOptions, flags: Flags): Promise<v
     { removed: steps.length },
     flags.purge
       ? 'All is gone.'
-      : `Removed. Data is still in ${[paths.data, paths.state, paths.configFolder].filter((path) => existsSync(path)).join(', ')}.`,
+      : `Removed. Data is still in ${[paths.data, paths.state, paths.configFolder, paths.replica].filter((path) => existsSync(path)).join(', ')}.`,
   );
 }
 
@@ -50,27 +51,33 @@ async function look({ paths, supervisor, run }: Server): Promise<RemovalFound> {
   const states = await supervisor.states();
   const record = readRecord(paths);
   return {
-    // Data folders that others use too are taken only when nothing else is in them.
+    // The data folder is taken only when install made it and nothing else is in it.
     exists: (path) =>
       existsSync(path) &&
-      !(path === paths.data && readdirSync(path).some((name) => !['repos', 'routes', 'work'].includes(name))),
+      (path !== paths.data ||
+        (record.folders.includes(path) &&
+          readdirSync(path).every((name) => ['repos', 'routes', 'work'].includes(name)))),
     running: supervisor.kind === 'systemd' && [...states.values()].includes('running'),
     users: record.users,
     groups: record.groups,
-    packages: await removablePackages(run),
+    packages: await removablePackages(paths, run),
   };
 }
 
-/** The packages that install.sh added, as far as nothing else needs them by now. */
-async function removablePackages(run: Server['run']): Promise<string[]> {
-  const added = (readIfThere(join(programHome, 'packages-added')) ?? '')
-    .split('\n')
-    .filter((line) => line !== '');
+/** The packages that install.sh added, except those that something else needs by now. */
+async function removablePackages(paths: Server['paths'], run: Server['run']): Promise<string[]> {
+  const added = (readIfThere(paths.packagesAdded) ?? '').split('\n').filter((line) => line !== '');
   if (added.length === 0) return [];
-  const { stdout } = await run({ ...simulatePurge(added), accept: [100] });
-  const mine = new Set(added);
-  const others = readPurged(stdout).filter((name) => !mine.has(name.replace(/:.*/, '')));
-  return others.length === 0 ? added : [];
+  const plain = (name: string) => name.replace(/:.*/, '');
+  const mine = new Set(added.map(plain));
+  const free = async (names: string[]) => {
+    const { stdout, code } = await run({ ...simulatePurge(names), accept: [100] });
+    return code === 0 && readPurged(stdout).every((name) => mine.has(plain(name)));
+  };
+  if (await free(added)) return added;
+  const removable = [];
+  for (const name of added) if (await free([name])) removable.push(name);
+  return removable;
 }
 
 async function agree(server: Server, purge: boolean, plan: string): Promise<void> {

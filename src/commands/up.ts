@@ -1,24 +1,31 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { forgetDue } from '../apply/due.ts';
 import { applySteps } from '../apply/apply.ts';
 import { answeredConfig } from '../config/answers.ts';
 import { pathsUnder, programHome } from '../config/paths.ts';
 import { OperatorError } from '../errors.ts';
 import { preflight, refuseUnless } from '../inspect/preflight.ts';
+import type { StorageCredentials } from '../secrets/storage.ts';
 import { type GlobalOptions, openServer, type Server, serverWith, stackOfServer } from '../server.ts';
 import { keepRunning } from '../stack/keep-running.ts';
 import { withLock } from '../system/locks.ts';
 import { planServer } from './plan-and-apply.ts';
 import { isRoot } from '../system/identity.ts';
-import { pass } from '../system/run.ts';
+import { cleanEnvironment } from '../system/run.ts';
 import { takeOwnership } from './take-ownership.ts';
 
 /**
  * `fossilrepo up`: the whole server in the foreground, until Ctrl-C. Makes what isn't there yet, as install does.
  * @param options the server
- * @param configText what install decided; left out: the file that is there, or the defaults
+ * @param decided what install decided: the file's text (left out: the one that is there, or the defaults) and the storage's keys
  */
-export async function up(options: GlobalOptions, configText?: string): Promise<void> {
+export async function up(
+  options: GlobalOptions,
+  { configText, keys }: { configText?: string; keys?: StorageCredentials | undefined } = {},
+): Promise<void> {
   const server = prepare(options, configText);
   if (server.supervisor.kind === 'systemd')
     throw new OperatorError('On this machine systemd runs the server.', {
@@ -27,36 +34,41 @@ export async function up(options: GlobalOptions, configText?: string): Promise<v
   const text =
     configText ??
     (existsSync(server.paths.config) ? readFileSync(server.paths.config, 'utf8') : firstConfig());
-  refuseUnless(await preflight({ ...server, parts: await server.supervisor.states() }));
+  refuseUnless(await preflight({ ...server, processes: await server.supervisor.processes() }));
   await withLock(server.paths, 'up', 0, async () => {
     await withLock(server.paths, 'changes', 60_000, async () => {
       // Twice: Litestream's configuration needs the instance that the first round makes.
       for (let round = 0; round < 2; round++)
-        await applySteps((await planServer(server, text, false)).steps, server);
+        await applySteps((await planServer(server, text, { parts: false, keys })).steps, server);
+      // All of them start now.
+      forgetDue(server.paths);
     });
     const stopped = signalled();
+    // Before Litestream starts: it would write to a replica that isn't ours.
+    const judge = ownProcess(options, 'judge-replica');
+    await Promise.race([once(judge, 'exit'), stopped]);
     const stack = keepRunning((name) => stackOfServer(openServer(options))[name], server.paths);
     const requests = isRoot() ? setInterval(() => takeOwnership(options), 1_000) : undefined;
+    const proof = ownProcess(options, 'prove');
     try {
-      // In a process of its own: it gives up root, which we need to start parts again.
-      const proof = pass({ argv: proveCommand(options) });
-      await Promise.race([proof, stopped]);
       await stopped;
     } finally {
       clearInterval(requests);
+      for (const child of [judge, proof]) child.kill();
       await stack.stop();
       rmSync(server.paths.up, { force: true });
     }
   });
 }
 
-const proveCommand = ({ root, json }: GlobalOptions): [string, ...string[]] => [
-  join(programHome, 'bin/fossilrepo'),
-  '--root',
-  root,
-  ...(json ? ['--json'] : []),
-  'prove',
-];
+/** One of our commands in a process of its own: it gives up root, which we need to start parts again. */
+function ownProcess({ root, json }: GlobalOptions, command: 'prove' | 'judge-replica'): ChildProcess {
+  const program = join(programHome, 'bin/fossilrepo');
+  return spawn(program, ['--root', root, ...(json ? ['--json'] : []), command], {
+    env: cleanEnvironment(),
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
+}
 
 /** What a server that nobody described is: local, and on ports that its user may open. */
 const firstConfig = (): string =>

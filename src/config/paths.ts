@@ -36,8 +36,10 @@ export function pathsUnder(root = '/') {
     state: at('var/lib/fossilrepo'),
     database: at('var/lib/fossilrepo/fossilrepo.db'),
     litestreamConfig: at('var/lib/fossilrepo/litestream.yml'),
-    /** What install made here (users, packages), so that uninstall takes away just that. */
-    installed: at('var/lib/fossilrepo/installed.json'),
+    /** What install made here (users, folders, packages), so that a purge takes away just that; root's own, and kept by `uninstall`. */
+    record: at('var/lib/fossilrepo-install'),
+    installed: at('var/lib/fossilrepo-install/installed.json'),
+    packagesAdded: at('var/lib/fossilrepo-install/packages-added'),
     canary: at('var/lib/fossilrepo/canary'),
     fossilHome: at('var/lib/fossilrepo/home/fossil'),
     edgeHome: at('var/lib/fossilrepo/home/edge'),
@@ -50,6 +52,8 @@ export function pathsUnder(root = '/') {
     /** The loop leaves a file here to ask the root one-shot to give dropped-in files to the right owner. */
     requests: at('run/fossilrepo/requests'),
     locks: at('run/fossilrepo/locks'),
+    /** What parts have yet to do because of files that were written; a reboot, which restarts everything, empties it. */
+    due: at('run/fossilrepo/due.json'),
     /** What `fossilrepo up` runs: its process and its parts' processes. */
     up: at('run/fossilrepo/up.json'),
     /** What the loop last saw and did. */

@@ -1,9 +1,12 @@
 import { existsSync, lstatSync, readFileSync } from 'node:fs';
+import { readDue } from '../apply/due.ts';
 import type { Paths } from '../config/paths.ts';
-import { codeOf } from '../errors.ts';
+import { codeOf, OperatorError } from '../errors.ts';
 import type { Found } from '../plan/changes.ts';
 import type { Owner, Wanted } from '../plan/wanted.ts';
 import { administratorLogin } from '../access/administrator.ts';
+import { readStorageKeys } from '../secrets/given.ts';
+import type { StorageCredentials } from '../secrets/storage.ts';
 import { findMember } from '../store/members.ts';
 import { openStore } from '../store/store.ts';
 import { findGroup, findUser } from '../system/identity.ts';
@@ -45,9 +48,22 @@ export async function inspect(
     secrets: new Set(
       wanted.flatMap((thing) => (thing.is === 'secret' && existsSync(thing.path) ? [thing.path] : [])),
     ),
+    storageKeys: wanted.every((thing) => thing.is !== 'storage-keys' || sameKeys(thing.path, thing.keys)),
+    due: readDue(paths),
     instance: existsSync(paths.database) && hasAdministrator(paths),
     parts: await supervisor.states(),
   };
+}
+
+function sameKeys(path: string, keys: StorageCredentials): boolean {
+  if (!existsSync(path)) return false;
+  try {
+    const there = readStorageKeys(path);
+    return there.id === keys.id && there.secret.reveal() === keys.secret.reveal();
+  } catch (error) {
+    if (error instanceof OperatorError) return false;
+    throw error;
+  }
 }
 
 function hasAdministrator(paths: Paths): boolean {

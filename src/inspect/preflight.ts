@@ -7,9 +7,10 @@ import type { Config } from '../config/config.ts';
 import { type Paths, programHome } from '../config/paths.ts';
 import { codeOf, messageOf, OperatorError } from '../errors.ts';
 import type { PartName } from '../stack/parts.ts';
-import type { PartState } from '../stack/supervisor.ts';
+import { findUser, isRoot, serviceUsers } from '../system/identity.ts';
 import { resolves } from '../system/resolve.ts';
 import type { Run } from '../system/run.ts';
+import { listeningPorts } from './listening.ts';
 import { checkPrograms } from './programs.ts';
 
 /** One thing looked at before anything is touched. */
@@ -23,9 +24,19 @@ export type Preflight = {
 
 /** Below this the parts don't fit beside each other; measured with ten repositories, doubled. */
 const leastMemory = 400 * 1024 ** 2;
+/** Debian's first number for a person's account; those below are for services. */
+const firstPerson = 1000;
+/** How Linux says that an address is none of the machine's. */
+const noSuchAddress = ['EADDRNOTAVAIL', 'EAFNOSUPPORT'];
 const leastDisk = 512 * 1024 ** 2;
 
-type Subject = { config: Config; paths: Paths; run: Run; parts: ReadonlyMap<PartName, PartState> };
+type Subject = {
+  config: Config;
+  paths: Paths;
+  run: Run;
+  /** Our own parts that run now. */
+  processes: ReadonlyMap<PartName, number>;
+};
 
 /** Looks at the machine: memory, disk, ports, clock, programs, names. Changes nothing. */
 export async function preflight(subject: Subject): Promise<Preflight[]> {
@@ -34,6 +45,7 @@ export async function preflight(subject: Subject): Promise<Preflight[]> {
     memory(),
     disk(paths.data),
     clock(),
+    ...(isRoot() && paths.root === '/' ? accounts() : []),
     ...(await checkPrograms(config, run)),
     ...(await ports(subject)),
     ...(await names(config)),
@@ -90,28 +102,49 @@ function clock(): Preflight {
       };
 }
 
-async function ports({ config, parts }: Subject): Promise<Preflight[]> {
+/** A service's user of the same name will do, as that of Debian's caddy: units name home and group themselves. A person's won't. */
+function accounts(): Preflight[] {
+  return Object.values(serviceUsers).flatMap((name): Preflight[] => {
+    const user = findUser(name);
+    if (user === undefined || user.uid < firstPerson) return [];
+    return [
+      {
+        what: `user ${name}`,
+        verdict: 'refuse',
+        message: `There is a user ${name} (${user.uid}) who is a person: what belongs to the service would be theirs.`,
+        next: `Give that user another name: usermod --login ANOTHER ${name}.`,
+      },
+    ];
+  });
+}
+
+async function ports({ config, processes }: Subject): Promise<Preflight[]> {
+  const ours = new Set([...processes.values()].flatMap(listeningPorts));
   const edge = config.listen.flatMap((host) => {
     const open = config.tls === 'off' ? [config.ports.http] : [config.ports.http, config.ports.https];
-    return [...open, ...(config.local ? [config.ports.repositories] : [])].map((port) => ({
-      host,
-      port,
-      part: 'edge' as const,
-    }));
+    return [...open, ...(config.local ? [config.ports.repositories] : [])].map((port) => ({ host, port }));
   });
   const wanted = [
     ...edge,
-    { host: '127.0.0.1', port: config.ports.ask, part: 'edge' as const },
-    { host: '127.0.0.1', port: config.ports.fossil, part: 'repositories' as const },
+    // With tls off nobody asks for certificates.
+    ...(config.tls === 'off' ? [] : [{ host: '127.0.0.1', port: config.ports.ask }]),
+    { host: '127.0.0.1', port: config.ports.fossil },
   ];
   const checks = wanted
-    // Ours are taken by ourselves.
-    .filter(({ part }) => parts.get(part) !== 'running')
+    .filter(({ port }) => !ours.has(port))
     .map(async ({ host, port }): Promise<Preflight> => {
       const taken = await whyNotOpen(host, port);
       const what = `port ${port}`;
-      if (taken === undefined || taken === 'EADDRNOTAVAIL')
+      // The edge goes without IPv6 where there is none.
+      if (taken === undefined || (['::', '::1'].includes(host) && noSuchAddress.includes(taken)))
         return { what, verdict: 'fine', message: `${host}:${port} is free` };
+      if (noSuchAddress.includes(taken))
+        return {
+          what,
+          verdict: 'refuse',
+          message: `This machine has no address ${host}.`,
+          next: 'Correct listen in fossilrepo.yaml.',
+        };
       if (taken === 'EACCES')
         return {
           what,

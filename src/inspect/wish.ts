@@ -1,28 +1,43 @@
 import { existsSync } from 'node:fs';
+import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
+import { isFenced } from '../backup/fence.ts';
 import { replicaUrl } from '../backup/location.ts';
 import { renderLitestreamConfig } from '../plan/litestream.ts';
 import { type ServerWish, template } from '../plan/server.ts';
-import { type Server, stackOfServer } from '../server.ts';
+import type { StorageCredentials } from '../secrets/storage.ts';
+import type { Server } from '../server.ts';
+import { stackOf } from '../stack/parts.ts';
 import { listRepositories } from '../store/repositories.ts';
 import { instanceId, openStore, type Store } from '../store/store.ts';
 import { isRoot } from '../system/identity.ts';
 import { readTemplates } from './templates.ts';
 
-/** All that decides what this server consists of, read from where it stands. */
-export function wishOf(server: Server, configText: string): ServerWish {
-  const { config, paths, supervisor } = server;
+/** All that decides what this server consists of, read from where it stands. @param keys the storage's, given with the command */
+export function wishOf(server: Server, configText: string, keys?: StorageCredentials): ServerWish {
+  const { paths, supervisor } = server;
+  const config = { ...server.config, listen: listenable(server.config.listen) };
   const templates = readTemplates();
   return {
     config,
     paths,
     configText,
     templates,
-    stack: stackOfServer(server),
+    stack: stackOf(config, paths, keys !== undefined || existsSync(join(paths.secrets, 'storage'))),
     supervisor: supervisor.kind,
     users: isRoot() && paths.root === '/',
+    storageKeys: keys,
     litestreamText: installedLitestream(server, template(templates, 'litestream.yml')),
   };
+}
+
+/** The wildcard and loopback addresses of IPv6 are left out where the machine has no IPv6, as most containers: Caddy would not start. */
+function listenable(listen: readonly string[]): string[] {
+  const six = Object.values(networkInterfaces()).some((list) =>
+    list?.some(({ family }) => family === 'IPv6'),
+  );
+  const some = listen.filter((address) => six || !['::', '::1'].includes(address));
+  return some.length > 0 ? some : [...listen];
 }
 
 function installedLitestream(server: Pick<Server, 'config' | 'paths'>, text: string): string {
@@ -31,9 +46,10 @@ function installedLitestream(server: Pick<Server, 'config' | 'paths'>, text: str
   return litestreamOf(server, text, store);
 }
 
-/** Litestream's configuration as it follows from the management database. */
+/** Litestream's configuration as it follows from the management database; without any database while nothing may be written. */
 export function litestreamOf(server: Pick<Server, 'config' | 'paths'>, text: string, store: Store): string {
   const { config, paths } = server;
+  if (isFenced(store)) return renderLitestream(server, text, []);
   const instance = instanceId(store);
   return renderLitestream(server, text, [
     { file: paths.database, url: replicaUrl(config.replica, instance, 'management') },

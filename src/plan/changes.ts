@@ -1,7 +1,7 @@
 import type { PartName } from '../stack/parts.ts';
 import { partNames } from '../stack/parts.ts';
 import type { ChangedFile, Step } from './steps.ts';
-import type { Owner, Wanted, WantedFile } from './wanted.ts';
+import type { Consequence, Owner, Wanted, WantedFile } from './wanted.ts';
 
 /** What is there now, as far as the wanted things go. Keys are names and paths. */
 export type Found = {
@@ -13,6 +13,10 @@ export type Found = {
   secrets: ReadonlySet<string>;
   /** Whether the management database holds an instance and its administrator. */
   instance: boolean;
+  /** Whether the storage's keys in place are those given with the command. */
+  storageKeys: boolean;
+  /** What parts have yet to do since a killed command. */
+  due: Partial<Record<PartName, 'reload' | 'restart'>>;
   /** `outdated`: it runs, but with other arguments than wanted. */
   parts: ReadonlyMap<PartName, 'running' | 'stopped' | 'outdated'>;
 };
@@ -20,13 +24,20 @@ export type Found = {
 /** The steps from what is found to what is wanted, in the order of the wanted list, parts last. Nothing to do: an empty list. */
 export function planChanges(wanted: readonly Wanted[], found: Found): Step[] {
   const steps: Step[] = [];
-  const due = new Map<PartName, 'reload' | 'restart'>();
+  const due: Found['due'] = { ...found.due };
+  const dueAfter = (then: readonly Consequence[]) => {
+    for (const { part, action } of then) if (due[part] !== 'restart') due[part] = action;
+  };
   for (const thing of wanted) {
     if (thing.is === 'files') {
       const files = changedFiles(thing.files, found);
       if (files.length === 0) continue;
-      steps.push({ do: 'files', title: thing.title, files, check: thing.check });
-      for (const { part, action } of thing.then) if (due.get(part) !== 'restart') due.set(part, action);
+      steps.push({ do: 'files', title: thing.title, files, check: thing.check, then: thing.then });
+      dueAfter(thing.then);
+    } else if (thing.is === 'storage-keys') {
+      if (found.storageKeys) continue;
+      steps.push({ do: 'storage-keys', path: thing.path, keys: thing.keys, then: thing.then });
+      dueAfter(thing.then);
     } else if (thing.is !== 'part') {
       steps.push(...missing(thing, found));
     }
@@ -39,14 +50,17 @@ export function planChanges(wanted: readonly Wanted[], found: Found): Step[] {
     if (state === 'stopped') steps.push({ do: 'part', part, action: 'start' });
     else if (state === 'outdated') steps.push({ do: 'part', part, action: 'restart' });
     else {
-      const action = due.get(part);
+      const action = due[part];
       if (action !== undefined) steps.push({ do: 'part', part, action });
     }
   }
   return steps;
 }
 
-function missing(thing: Exclude<Wanted, { is: 'files' } | { is: 'part' }>, found: Found): Step[] {
+function missing(
+  thing: Exclude<Wanted, { is: 'files' } | { is: 'storage-keys' } | { is: 'part' }>,
+  found: Found,
+): Step[] {
   switch (thing.is) {
     case 'group':
       return found.groups.has(thing.name) ? [] : [{ do: 'group', name: thing.name }];

@@ -16,6 +16,8 @@ export function describeStep(step: Step): string {
       return `write ${step.title}: ${step.files.map((file) => file.path).join(', ')}`;
     case 'secret':
       return `make ${step.title} in ${step.path}`;
+    case 'storage-keys':
+      return `write the storage's keys to ${step.path}`;
     case 'instance':
       return 'make the management database and the administrator';
     case 'units':
@@ -26,6 +28,8 @@ export function describeStep(step: Step): string {
       return `${step.action} ${step.part}`;
     case 'remove':
       return `remove ${step.title}: ${step.path}`;
+    case 'remove-program':
+      return `remove the program: ${step.paths.join(', ')}`;
     case 'remove-user':
       return `remove the user ${step.name}`;
     case 'remove-group':

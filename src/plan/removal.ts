@@ -14,8 +14,11 @@ export type RemovalFound = {
   packages: readonly string[];
 };
 
-/** The paths of the program itself; it goes last, since it is what does the work. */
-const programPaths = ['/usr/local/bin/fossilrepo', '/opt/fossilrepo'];
+/** The program itself; it goes last, since it is what does the work. */
+const programPaths = [
+  '/usr/local/bin/fossilrepo',
+  ...['', '.new', '.old'].map((left) => `/opt/fossilrepo${left}`),
+];
 
 /**
  * Everything that install made, in the reverse order. Data stays unless `purge`: repositories, trash, management database, secrets,
@@ -30,6 +33,7 @@ export function planRemoval(
   const units = [...plainUnits, ...partNames.map(unitOf)];
   const remove = (title: string, ...list: string[]): Step[] =>
     list.filter(found.exists).map((path) => ({ do: 'remove', title, path }));
+  const program = programPaths.filter(found.exists);
   const service = units.some((unit) => found.exists(`${paths.units}/${unit}`));
   return [
     ...(found.running
@@ -53,8 +57,10 @@ export function planRemoval(
           ...(found.packages.length > 0
             ? [{ do: 'remove-packages', names: [...found.packages] } satisfies Step]
             : []),
+          // Until here it says what a killed purge has yet to take.
+          ...remove('the record of what was installed', paths.record),
         ]
       : []),
-    ...remove('the program', ...programPaths),
+    ...(program.length > 0 ? [{ do: 'remove-program', paths: program } satisfies Step] : []),
   ];
 }

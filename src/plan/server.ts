@@ -1,5 +1,6 @@
 import type { Config } from '../config/config.ts';
 import type { Paths } from '../config/paths.ts';
+import type { StorageCredentials } from '../secrets/storage.ts';
 import { type Part, type PartName, partNames, unitOf } from '../stack/parts.ts';
 import { commonGroup, serviceUsers } from '../system/identity.ts';
 import { renderCaddyfile } from './caddyfile.ts';
@@ -22,6 +23,8 @@ export type ServerWish = {
   /** Whether parts get users of their own; only root can give them. */
   users: boolean;
   litestreamText: string;
+  /** Keys given with the command; undefined: those in place stay. */
+  storageKeys: StorageCredentials | undefined;
 };
 
 /** Everything that a server consists of, in the order in which it has to come to be. */
@@ -116,6 +119,7 @@ function contents(wish: ServerWish): Wanted[] {
       then: [{ part: 'management', action: 'restart' }],
     },
     { is: 'secret', path: `${paths.secrets}/instance-key`, title: 'the instance key' },
+    ...storageKeys(wish),
     { is: 'instance' },
     {
       is: 'files',
@@ -151,6 +155,15 @@ function contents(wish: ServerWish): Wanted[] {
       then: part === undefined ? [] : [{ part, action: 'restart' }],
     })),
   ];
+}
+
+function storageKeys({ storageKeys: keys, paths }: ServerWish): Wanted[] {
+  if (keys === undefined) return [];
+  const then = (['replication', 'management'] as const).map((part) => ({
+    part,
+    action: 'restart' as const,
+  }));
+  return [{ is: 'storage-keys', path: `${paths.secrets}/storage`, keys, then }];
 }
 
 function parts({ stack }: ServerWish): Wanted[] {

@@ -1,3 +1,4 @@
+import type { StorageCredentials } from '../secrets/storage.ts';
 import type { PartName } from '../stack/parts.ts';
 
 /** Who owns a file or folder, by name. Left out: whoever runs the command. */
@@ -5,6 +6,9 @@ export type Owner = { user: string; group: string };
 
 /** Who knows whether rendered files are right, and is asked before they go live. */
 export type Checker = 'caddy' | 'systemd' | 'litestream' | 'fossilrepo';
+
+/** What must happen to a part when something that it reads changes. */
+export type Consequence = { part: PartName; action: 'reload' | 'restart' };
 
 export type WantedFile = {
   path: string;
@@ -30,9 +34,9 @@ export type Wanted =
       title: string;
       files: WantedFile[];
       check: Checker;
-      /** What must happen to a part when one of the files changes. */
-      then: { part: PartName; action: 'reload' | 'restart' }[];
+      then: Consequence[];
     }
   | { is: 'secret'; path: string; title: string }
+  | { is: 'storage-keys'; path: string; keys: StorageCredentials; then: Consequence[] }
   | { is: 'instance' }
   | { is: 'part'; part: PartName; unit: string };

@@ -65,3 +65,16 @@ export const journal = (units: readonly string[], follow: boolean, lines: number
     ...units.flatMap((unit) => ['--unit', unit]),
   ],
 });
+
+/** What a unit said since an instant (milliseconds), without times. */
+export const journalSince = (unit: string, since: number): Command => ({
+  argv: [
+    'journalctl',
+    '--no-pager',
+    '--quiet',
+    '--output=cat',
+    `--since=@${(since / 1000).toFixed(3)}`,
+    '--unit',
+    unit,
+  ],
+});

@@ -1,4 +1,6 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Paths } from '../config/paths.ts';
 import { codeOf, OperatorError } from '../errors.ts';
 import { parseStorageCredentials, type StorageCredentials } from './storage.ts';
 
@@ -16,4 +18,10 @@ export function readStorageKeys(file: string): StorageCredentials {
       exit: 'usage',
     });
   }
+}
+
+/** The storage keys that are in place. Only root, or the server's owner, can read them. */
+export function storedKeys(paths: Pick<Paths, 'secrets'>): StorageCredentials | undefined {
+  const file = join(paths.secrets, 'storage');
+  return existsSync(file) ? readStorageKeys(file) : undefined;
 }

@@ -1,4 +1,6 @@
+import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import type { Config } from '../config/config.ts';
@@ -7,25 +9,31 @@ import { OperatorError } from '../errors.ts';
 import { caddyReload } from '../programs/caddy.ts';
 import { readIfThere } from '../system/files.ts';
 import type { Run } from '../system/run.ts';
-import { type Part, type PartName, partNames } from './parts.ts';
+import { type Part, type PartName, partNames, stackOf } from './parts.ts';
 import type { PartState, Supervisor } from './supervisor.ts';
 
 const upRecord = z.object({
   pid: z.int(),
+  /** With the process's number it names one process: numbers are used again. */
+  started: z.string(),
   parts: z.partialRecord(z.enum(partNames), z.object({ pid: z.int(), fingerprint: z.string() })),
 });
 
 /** What `fossilrepo up` last wrote of itself. */
 export type UpRecord = z.output<typeof upRecord>;
 
-/** Tells two ways of starting a part apart. */
-export const fingerprint = (part: Part) => JSON.stringify([part.argv, part.env, part.credentials]);
+/** Tells two ways of starting a part apart, its secrets' content included. */
+export function fingerprint(part: Part, paths: Pick<Paths, 'secrets'>): string {
+  const hash = createHash('sha256').update(JSON.stringify([part.argv, part.env]));
+  for (const name of part.credentials) hash.update(`${name} ${readIfThere(join(paths.secrets, name)) ?? ''}`);
+  return hash.digest('hex');
+}
 
 /** What runs under `fossilrepo up`, or undefined when it doesn't run. */
 export function readUp(paths: Pick<Paths, 'up'>): UpRecord | undefined {
   const text = readIfThere(paths.up);
   const read = text === undefined ? undefined : upRecord.safeParse(JSON.parse(text));
-  return read?.success && isAlive(read.data.pid) ? read.data : undefined;
+  return read?.success && startOf(read.data.pid) === read.data.started ? read.data : undefined;
 }
 
 /** Parts as children of a `fossilrepo up`, which starts a part again, with today's arguments, whenever it ends. */
@@ -34,8 +42,17 @@ export function foregroundSupervisor(paths: Paths, config: Config, run: Run): Su
     kind: 'foreground',
     states: () => {
       const up = readUp(paths);
-      const state = (part: PartName): PartState => (isAlive(up?.parts[part]?.pid) ? 'running' : 'stopped');
+      const stack = stackOf(config, paths, existsSync(join(paths.secrets, 'storage')));
+      const state = (name: PartName): PartState => {
+        const part = up?.parts[name];
+        if (!isAlive(part?.pid)) return 'stopped';
+        return part?.fingerprint === fingerprint(stack[name], paths) ? 'running' : 'outdated';
+      };
       return Promise.resolve(new Map(partNames.map((part) => [part, state(part)])));
+    },
+    processes: () => {
+      const running = Object.entries(readUp(paths)?.parts ?? {});
+      return Promise.resolve(new Map(running.map(([name, { pid }]) => [name as PartName, pid])));
     },
     act: async (part, action) => {
       const pid = readUp(paths)?.parts[part]?.pid;
@@ -61,6 +78,12 @@ export function foregroundSupervisor(paths: Paths, config: Config, run: Run): Su
   };
 }
 
-function isAlive(pid: number | undefined): boolean {
-  return pid !== undefined && existsSync(`/proc/${pid}`);
+const isAlive = (pid: number | undefined): boolean => pid !== undefined && startOf(pid) !== '';
+
+/** When a process was started, in the kernel's ticks since boot (field 22 of proc_pid_stat(5)); empty when it has ended. */
+export function startOf(pid: number): string {
+  const stat = readIfThere(`/proc/${pid}/stat`) ?? '';
+  // The program's name, in brackets, may hold anything.
+  const [state, ...fields] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return state === 'Z' || state === 'X' ? '' : (fields[18] ?? '');
 }

@@ -5,9 +5,10 @@ import { join } from 'node:path';
 import { createConcurrently, Logger, LogOutput, RestartProcess } from 'concurrently';
 import type { Paths } from '../config/paths.ts';
 import { writeAtomic } from '../system/files.ts';
-import { findUser, isRoot } from '../system/identity.ts';
+import { commonGroup, findGroup, findUser, isRoot, serviceUsers } from '../system/identity.ts';
 import { cleanEnvironment } from '../system/run.ts';
-import { fingerprint, type UpRecord } from './foreground.ts';
+import { fingerprint, startOf, type UpRecord } from './foreground.ts';
+import { endLeftovers, markOf } from './leftovers.ts';
 import { type Part, type PartName, partNames } from './parts.ts';
 
 /** Milliseconds that parts get to end by themselves; twice this must stay below the 5 s that Ctrl-C may take. */
@@ -25,8 +26,9 @@ export type Stack = {
  */
 export function keepRunning(partOf: (name: PartName) => Part, paths: Paths): Stack {
   const children = new Map<PartName, ChildProcess>();
-  const record: UpRecord = { pid: process.pid, parts: {} };
+  const record: UpRecord = { pid: process.pid, started: startOf(process.pid), parts: {} };
   let stopping = false;
+  endLeftovers(paths.root);
 
   const start = (name: PartName) => {
     const part = partOf(name);
@@ -38,7 +40,10 @@ export function keepRunning(partOf: (name: PartName) => Part, paths: Paths): Sta
       detached: true,
     });
     children.set(name, child);
-    if (child.pid !== undefined) record.parts[name] = { pid: child.pid, fingerprint: fingerprint(part) };
+    // What it left behind would keep its port: Fossil's children hold on to it while they answer.
+    child.once('exit', () => signalGroup(child, 'SIGKILL'));
+    if (child.pid !== undefined)
+      record.parts[name] = { pid: child.pid, fingerprint: fingerprint(part, paths) };
     writeAtomic(paths.up, JSON.stringify(record), 0o644);
     return watched(child, () => stopping);
   };
@@ -72,6 +77,7 @@ export function keepRunning(partOf: (name: PartName) => Part, paths: Paths): Sta
       await end(partNames.filter((name) => name !== 'replication'));
       await end(['replication']);
       await result.catch(() => undefined);
+      endLeftovers(paths.root);
     },
   };
 }
@@ -104,24 +110,24 @@ const ended = (child: ChildProcess) =>
     ? Promise.resolve()
     : new Promise((resolve) => child.once('close', resolve));
 
-/** Root gives each part the user it has under systemd, and only the edge the right to low ports. */
+/**
+ * The kernel ends a part when we are killed: a part that lived on would keep its port, and a second Litestream would write beside it.
+ * Root gives each part the user it has under systemd, and only the edge the right to low ports.
+ */
 function commandOf(part: Part): readonly [string, ...string[]] {
   const user = isRoot() ? findUser(part.user) : undefined;
-  if (!user) return part.argv;
   const bind = part.lowPorts
     ? ['--inh-caps=-all,+net_bind_service', '--ambient-caps=-all,+net_bind_service']
     : ['--inh-caps=-all'];
-  return [
-    'setpriv',
-    `--reuid=${user.uid}`,
-    `--regid=${user.gid}`,
-    '--clear-groups',
-    '--no-new-privs',
-    ...bind,
-    '--',
-    ...part.argv,
-  ];
+  const identity = user
+    ? [`--reuid=${user.uid}`, `--regid=${groupOf(part, user)}`, '--clear-groups', '--no-new-privs', ...bind]
+    : [];
+  return ['setpriv', '--pdeathsig=KILL', ...identity, '--', ...part.argv];
 }
+
+/** A user who was there before fossilrepo may have another group. */
+const groupOf = (part: Part, user: { gid: number }) =>
+  findGroup(part.user === serviceUsers.edge ? serviceUsers.edge : commonGroup) ?? user.gid;
 
 function environmentOf(part: Part, paths: Paths): Record<string, string> {
   const folder = credentialsFor(part, paths);
@@ -129,7 +135,7 @@ function environmentOf(part: Part, paths: Paths): Record<string, string> {
     ([name, value]) => [name, value.replaceAll('{credentials}', folder)] as const,
   );
   return {
-    ...cleanEnvironment(Object.fromEntries(named)),
+    ...cleanEnvironment({ ...Object.fromEntries(named), ...markOf(paths.root) }),
     ...(part.credentials.length > 0 && { CREDENTIALS_DIRECTORY: folder }),
   };
 }

@@ -13,6 +13,8 @@ export type PartAction = 'start' | 'reload' | 'restart' | 'stop';
 export type Supervisor = {
   kind: 'systemd' | 'foreground';
   states: () => Promise<Map<PartName, PartState>>;
+  /** The processes that run the parts, for those that run. */
+  processes: () => Promise<Map<PartName, number>>;
   /** @throws OperatorError when the part isn't in the wanted state afterwards */
   act: (part: PartName, action: PartAction) => Promise<void>;
 };

@@ -72,7 +72,7 @@ describe.each(suites)('install.sh on a fresh %s', (suite) => {
   test('remembers just the packages that it added', async () => {
     const added = lines(await guest.must(packages)).filter((name) => !before.includes(name));
     expect(added).toContain('fossil');
-    const remembered = lines(await guest.must('cat /opt/fossilrepo/packages-added'));
+    const remembered = lines(await guest.must('cat /var/lib/fossilrepo-install/packages-added'));
     expect(remembered.map((name) => name.split(':')[0])).toEqual(added);
   });
 
@@ -109,7 +109,7 @@ describe.each(suites)('install.sh on a fresh %s', (suite) => {
     expect(ran.code, ran.stderr).toBe(0);
     expect(await guest.must(node)).toBe(was);
     await guest.must('test ! -e /opt/fossilrepo/src/gone.ts && fossilrepo --version');
-    expect(lines(await guest.must('cat /opt/fossilrepo/packages-added'))).toContain('fossil');
+    expect(lines(await guest.must('cat /var/lib/fossilrepo-install/packages-added'))).toContain('fossil');
   });
 
   test('a program that does not start never goes live', async () => {
@@ -178,7 +178,7 @@ describe.each(suites)('install.sh killed on a fresh %s', (suite) => {
     expect(await guest.must('ls /opt')).toBe('fossilrepo');
     expect(await guest.must('dpkg --audit')).toBe('');
     const added = lines(await guest.must(packages)).filter((name) => !before.includes(name));
-    const remembered = lines(await guest.must('cat /opt/fossilrepo/packages-added'));
+    const remembered = lines(await guest.must('cat /var/lib/fossilrepo-install/packages-added'));
     expect(remembered.map((name) => name.split(':')[0])).toEqual(added);
   });
 

@@ -9,6 +9,8 @@ const nothing: Found = {
   directories: new Map(),
   files: new Map(),
   secrets: new Set(),
+  storageKeys: true,
+  due: {},
   instance: false,
   parts: new Map(),
 };
