@@ -120,6 +120,12 @@ function serverCommands(program: Command): void {
       (await import('./commands/prove.ts')).prove(globals(command)),
     );
   program
+    .command('judge-replica', { hidden: true })
+    .description('ask the replica whose it is, before Litestream starts')
+    .action(async (_options, command: Command) =>
+      (await import('./commands/judge-replica.ts')).judgeReplica(globals(command)),
+    );
+  program
     .command('take-ownership', { hidden: true })
     .description('the root one-shot: give dropped-in files to the right owner')
     .action(async (_options, command: Command) =>

@@ -5,7 +5,9 @@ import { litestreamOf } from '../inspect/wish.ts';
 import { readTemplates } from '../inspect/templates.ts';
 import type { Repository } from '../store/repositories.ts';
 import { readIfThere, writeAtomic } from '../system/files.ts';
+import { OperatorError } from '../errors.ts';
 import { ControlError } from './control.ts';
+import { isFenced } from './fence.ts';
 import { partKey, replicaUrl } from './location.ts';
 import { openReplicaStore } from './open.ts';
 
@@ -19,11 +21,18 @@ export function writeLitestreamConfig(forge: Pick<Forge, 'config' | 'paths' | 's
   return true;
 }
 
-/** Starts replicating a repository and returns when all of it is in the replica. @throws ControlError */
+/**
+ * Starts replicating a repository and returns when all of it is in the replica.
+ * @throws OperatorError when the replica isn't ours to write to; ControlError
+ */
 export async function replicateNow(
   forge: Replicating,
   repository: Pick<Repository, 'id' | 'file'>,
 ): Promise<void> {
+  if (isFenced(forge.store))
+    throw new OperatorError('Nothing may be written to the replica now.', {
+      next: 'fossilrepo status says why.',
+    });
   writeLitestreamConfig(forge);
   const file = join(forge.paths.data, repository.file);
   await forge.litestream.register(

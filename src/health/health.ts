@@ -55,15 +55,30 @@ function loopFindings(state: LoopState | undefined, now: number): Finding[] {
   ];
 }
 
-const coverageFindings = (covered: readonly Covered[]): Finding[] =>
-  covered
-    .filter(({ ok }) => !ok)
-    .map(({ name, why }) => ({
+/** How many databases are named; a storage that is down makes all of them red at once. */
+const named = 5;
+
+/** One finding for each reason, not for each database: what they have in common is what has to be mended. */
+function coverageFindings(covered: readonly Covered[]): Finding[] {
+  const reasons = Map.groupBy(
+    covered.filter(({ ok }) => !ok),
+    ({ why }) => why.replace(/\d+ s ago/, 'too long ago'),
+  );
+  return [...reasons].map(([reason, members]) => {
+    const [only] = members;
+    const names = members.map(({ name }) => name);
+    const more = names.length > named ? ` and ${names.length - named} more` : '';
+    const who = names.length === 1 ? names.join('') : `${names.length} databases`;
+    const list = names.length === 1 ? '' : ` (${names.slice(0, named).join(', ')}${more})`;
+    const why = names.length === 1 ? (only?.why ?? reason) : reason;
+    return {
       level: 'red',
-      about: name,
-      what: `${name} is not safe: ${why}`,
-      next: 'See whether the replica can be reached, and fossilrepo logs replication.',
-    }));
+      about: names.length === 1 ? names.join('') : 'replica',
+      what: `${who} ${names.length === 1 ? 'is' : 'are'} not safe: ${why}${list}`,
+      next: 'New commits are only on this disk until it passes. See whether the replica can be reached, and fossilrepo logs replication.',
+    };
+  });
+}
 
 function canaryFindings({ canary, startedAt }: LoopState, now: number): Finding[] {
   const about = { level: 'red', about: 'canary' } as const;

@@ -13,108 +13,98 @@ import { withLock } from '../system/locks.ts';
 import { adoptStrangers, findStrangers, type Strangers } from './adopt.ts';
 import { backoff } from './backoff.ts';
 import { mend, mendAccess } from './mend.ts';
+import { newsOf } from './news.ts';
 import { nudgeReplication } from './nudge.ts';
 import { watchOwner } from './watch-owner.ts';
 
 export type Loop = { state: () => LoopState; stop: () => Promise<void> };
 
+/** How long one round of mending may take before somebody should look: longer than its slowest repair. Milliseconds. */
+const longMending = 90_000;
+/** How often the canary flies while it is well. One that failed flies again at the next chance, every ten seconds. Milliseconds. */
+const canaryPause = 55_000;
+
 /**
- * What `serve` does by itself, every few seconds: compare files, database and Litestream, mend what differs, adopt what was put there,
- * and once a minute fly the canary. What it sees is written to `/run` after each look, for `status`.
+ * What `serve` does by itself: look at files, database and Litestream, mend what differs, adopt what was put there, ask the replica
+ * whose it is, fly the canary. Each at its own pace, so that a storage that keeps one waiting doesn't blind the others.
+ * What it sees is written to `/run` after each look, for `status`.
  */
 export function startLoop(forge: Forge, log: (text: string) => void): Loop {
   const tries = backoff(() => Date.now());
   const strangers: Strangers = new Map();
   const owner = watchOwner(forge);
-  const startedAt = new Date();
+  const news = newsOf(log);
+  const startedAt = new Date().toISOString();
   let turn = 0;
-  let lastEvent = '';
-  let state: LoopState = {
-    startedAt: startedAt.toISOString(),
-    at: startedAt.toISOString(),
-    findings: [],
-    covered: [],
-    canary: null,
-  };
+  let mending: { since: number; found: Finding[] } = { since: 0, found: [] };
+  let state: LoopState = { startedAt, at: startedAt, findings: [], covered: [], canary: null };
 
   const look = async (): Promise<void> => {
-    const findings: Finding[] = [
-      ...(await probeParts(forge)),
-      ...(await guarded('replica', () => owner.check())),
-    ];
-    findings.push(...(await whenAlone(forge, async () => mendAll(findings))));
-    const covered = await coverageNow(forge);
+    const [parts, covered] = await Promise.all([probeParts(forge), coverageNow(forge)]);
+    const findings = [...parts, ...owner.findings(), ...mending.found, ...mendingLong(mending.since)];
     state = { ...state, at: new Date().toISOString(), findings, covered };
     writeLoopState(forge.paths, state);
-    for (const { level, what } of findings) if (what !== lastEvent) log(`${level}: ${what}`);
-    lastEvent = findings.at(-1)?.what ?? '';
+    news(findings);
   };
 
-  const mendAll = async (known: readonly Finding[]): Promise<Finding[]> => {
-    if (!owner.ours()) return [];
-    const found = await guarded('server', () => mend(forge, tries));
-    found.push(
-      ...(await guarded('adoption', () =>
-        adoptStrangers(forge, findStrangers(forge), strangers, Date.now()),
-      )),
-    );
-    if (known.length === 0)
-      found.push(...(await guarded('access', () => Promise.resolve(mendAccess(forge, turn++)))));
-    return found;
+  const mendAll = async (): Promise<void> => {
+    mending = { ...mending, since: Date.now() };
+    const found = owner.ours() ? await whenAlone(forge, mendEach, mending.found) : [];
+    mending = { since: 0, found };
   };
+
+  const mendEach = async (): Promise<Finding[]> => [
+    ...(await guarded('server', () => mend(forge, tries))),
+    ...(await guarded('adoption', () => adoptStrangers(forge, findStrangers(forge), strangers, Date.now()))),
+    ...(await guarded('access', () => Promise.resolve(mendAccess(forge, turn++)))),
+  ];
 
   const sing = async (): Promise<void> => {
+    const { canary } = state;
+    if (canary?.ok === true && Date.now() - Date.parse(canary.at) < canaryPause) return;
     try {
-      await whenAlone(forge, async () => {
-        await ensureCanary(forge);
-        return [];
-      });
-      const round = await flyCanary(forge);
-      state = { ...state, canary: { ...round, ok: true, error: null } };
+      await whenAlone(forge, () => ensureCanary(forge), undefined);
+      state = { ...state, canary: { ...(await flyCanary(forge)), ok: true, error: null } };
     } catch (error) {
       const at = new Date().toISOString();
-      state = {
-        ...state,
-        canary: { at, pushMs: 0, replicaMs: 0, txid: 0, ok: false, error: messageOf(error) },
-      };
+      const failed = { at, pushMs: 0, replicaMs: 0, txid: 0, ok: false, error: messageOf(error) };
+      state = { ...state, canary: failed };
     }
-  };
-
-  const tidy = async (): Promise<void> => {
-    await whenAlone(forge, async () => {
-      await purgeExpired(forge);
-      return [];
-    });
   };
 
   const failed = (error: unknown) => log(messageOf(error));
   const options = { protect: true, catch: failed };
   const jobs = [
     new Cron('*/2 * * * * *', options, look),
-    new Cron('*/20 * * * * *', options, () => owner.beat()),
-    new Cron('30 * * * * *', options, sing),
-    new Cron('0 17 * * * *', options, tidy),
+    new Cron('*/2 * * * * *', options, mendAll),
+    new Cron('*/5 * * * * *', options, () => owner.check()),
+    new Cron('*/10 * * * * *', options, sing),
+    new Cron('45 * * * * *', options, () => owner.beat()),
+    new Cron('0 17 * * * *', options, () => whenAlone(forge, () => purgeExpired(forge), undefined)),
   ];
   const nudge = nudgeReplication(forge);
-  void owner.beat().catch(failed);
+  void owner.check().catch(failed);
   addEvent(forge.store, { kind: 'started', text: 'the management part started' });
   return {
     state: () => state,
     stop: () => {
       for (const job of jobs) job.stop();
       nudge.close();
+      owner.stop();
       rmSync(forge.paths.loop, { force: true });
       return Promise.resolve();
     },
   };
 }
 
-/** Only while no command is at work: what looks wrong then may be half of something right. */
-async function whenAlone<T>(forge: Forge, work: () => Promise<T[]>): Promise<T[]> {
+/** Only while no command is at work: what looks wrong then may be half of something right. @param otherwise the answer while one is */
+async function whenAlone<T>(forge: Forge, work: () => Promise<T>, otherwise: T): Promise<T>;
+async function whenAlone(forge: Forge, work: () => Promise<unknown>, otherwise: undefined): Promise<void>;
+async function whenAlone(forge: Forge, work: () => Promise<unknown>, otherwise: unknown): Promise<unknown> {
   try {
     return await withLock(forge.paths, 'changes', 0, work);
   } catch (error) {
-    if (error instanceof OperatorError && error.exit === 'busy') return [];
+    if (error instanceof OperatorError && error.exit === 'busy') return otherwise;
     throw error;
   }
 }
@@ -130,4 +120,16 @@ async function guarded(about: string, work: () => Promise<Finding[]>): Promise<F
         : 'See fossilrepo logs management.';
     return [{ level: 'red', about, what: messageOf(error), next }];
   }
+}
+
+function mendingLong(since: number): Finding[] {
+  if (since === 0 || Date.now() - since < longMending) return [];
+  return [
+    {
+      level: 'yellow',
+      about: 'management',
+      what: `The loop has been mending for ${Math.round((Date.now() - since) / 1000)} s: nothing else is mended or adopted meanwhile.`,
+      next: 'It gives up by itself. See fossilrepo logs management for what keeps it waiting.',
+    },
+  ];
 }

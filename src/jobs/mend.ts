@@ -2,6 +2,7 @@ import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { accessTo } from '../access/members.ts';
 import { projectAccess } from '../access/project.ts';
+import { ControlError } from '../backup/control.ts';
 import { replicaUrl } from '../backup/location.ts';
 import { writeLitestreamConfig } from '../backup/replicate.ts';
 import { closedMark, routeMark } from '../config/paths.ts';
@@ -79,6 +80,11 @@ function mendMarks(forge: Forge, rows: readonly Repository[]): void {
   }
 }
 
+/** That Litestream doesn't answer is seen by whoever looks at the parts. */
+function silence(error: unknown): undefined {
+  if (!(error instanceof ControlError) || error.reason !== 'silent') throw error;
+}
+
 async function mendReplication(forge: Forge, rows: readonly Repository[], backoff: Backoff): Promise<void> {
   const { paths, config, instance, litestream } = forge;
   const wanted = new Map([
@@ -88,7 +94,8 @@ async function mendReplication(forge: Forge, rows: readonly Repository[], backof
         [join(paths.data, file), replicaUrl(config.replica, instance, `repos/${id}`)] as const,
     ),
   ]);
-  const listed = await litestream.list();
+  const listed = await litestream.list().catch(silence);
+  if (!listed) return;
   const present = new Map(listed.map((database) => [database.path, database]));
   for (const { path } of listed)
     if (!wanted.has(path) && backoff.due(`extra ${path}`)) {

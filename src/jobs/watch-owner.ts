@@ -1,74 +1,96 @@
-import { beatOwner, checkOwner, claimOwner, thisOwner } from '../backup/owner.ts';
+import { type FSWatcher, watch } from 'node:fs';
+import { isFenced } from '../backup/fence.ts';
+import { replicaPlace } from '../backup/location.ts';
 import { openReplicaStore } from '../backup/open.ts';
+import { beatOwner, thisOwner } from '../backup/owner.ts';
+import { judgeOwnership, type Ownership } from '../backup/ownership.ts';
 import type { Forge } from '../forge.ts';
 import type { Finding } from '../health/finding.ts';
 
 /** Sees to it that the replica is this server's alone. */
 export type OwnerWatch = {
-  /** Whether it was ours at the last look. */
+  /** Whether databases may be given to Litestream: the replica was ours when it was last asked. */
   ours: () => boolean;
-  /** Reads the owner object; what is wrong with it. */
-  check: () => Promise<Finding[]>;
-  /** Claims a free replica, or says that we are still alive. */
+  /** What was wrong with it at the last look. */
+  findings: () => Finding[];
+  /** Asks the replica whose it is, and acts upon it. */
+  check: () => Promise<void>;
+  /** Says in the replica that we are still alive. */
   beat: () => Promise<void>;
+  stop: () => void;
 };
 
-/** How often the owner object is read again. Milliseconds. */
-const interval = 10_000;
-
 /**
- * While the owner object is missing (an unmounted disk) or another's, nothing is registered with Litestream and what is registered is let
- * go, so that no byte goes to the wrong place.
+ * While the replica is another's or its disk isn't there, Litestream runs without any database, so that no byte goes to the wrong place.
+ * A folder is watched besides being asked: until the next question Litestream would write into the empty place.
  */
 export function watchOwner(forge: Forge): OwnerWatch {
+  const place = replicaPlace(forge.config.replica);
   const store = openReplicaStore(forge.config.replica, forge.secrets.storage);
-  const me = thisOwner(forge.instance);
-  let lastLook = 0;
-  let found: Finding[] = [];
-  let claimed = false;
+  let ownership: Ownership | undefined;
+  let failures = 0;
+  let looking: Promise<void> | undefined;
+  let watcher: FSWatcher | undefined;
 
-  const letGo = async () => {
-    for (const { path } of await forge.litestream.list().catch(() => []))
-      await forge.litestream.unregister(path, 5_000).catch(() => undefined);
+  const look = async () => {
+    const fencedBefore = isFenced(forge.store);
+    ownership = await judgeOwnership(forge);
+    failures = ownership.is === 'unreachable' ? failures + 1 : 0;
+    const fenced = isFenced(forge.store);
+    if (fenced) await stopWriting(forge);
+    else if (fencedBefore) await endLitestream(forge, 'SIGTERM');
+    watchFolder(ownership.is === 'ours');
   };
 
-  const look = async (): Promise<Finding[]> => {
-    const state = await checkOwner(store, me);
-    if (state === 'ours') return [];
-    await letGo();
-    if (state === 'missing')
-      return [
-        {
-          level: 'red',
-          about: 'replica',
-          what: `The replica at ${store.describe} is not the one that was there: its owner object is missing.`,
-          next: 'If it is a disk, mount it. If it was emptied on purpose, run fossilrepo install, and all is written there anew.',
-        },
-      ];
-    return [
-      {
-        level: 'red',
-        about: 'replica',
-        what: `The replica at ${store.describe} belongs to another server now: ${state.other.hostname}, last alive ${state.other.heartbeat}.`,
-        next: 'Nothing is written there any more. Stop one of the two servers, or give this one another replica: fossilrepo install --replica.',
-      },
-    ];
+  const check = () =>
+    (looking ??= look().finally(() => {
+      looking = undefined;
+    }));
+
+  const watchFolder = (ours: boolean) => {
+    if (place.kind !== 'directory') return;
+    if (!ours) {
+      watcher?.close();
+      watcher = undefined;
+    } else if (!watcher) {
+      watcher = watch(place.folder, { persistent: false }, () => void check().catch(() => undefined));
+      // The questions every few seconds go on.
+      watcher.on('error', () => undefined);
+    }
   };
 
   return {
-    ours: () => claimed && found.length === 0,
-    check: async () => {
-      if (!claimed) return found;
-      if (Date.now() - lastLook < interval) return found;
-      lastLook = Date.now();
-      found = await look();
-      return found;
+    ours: () => ownership !== undefined && !isFenced(forge.store),
+    findings: () => {
+      if (!ownership || ownership.is === 'ours') return [];
+      // One request that fails is no outage.
+      if (ownership.is === 'unreachable' && failures < 2) return [];
+      const { what, next } = ownership;
+      const held = isFenced(forge.store) ? ' Until then nothing is written there.' : '';
+      return [{ level: 'red', about: 'replica', what, next: `${next}${held}` }];
     },
+    check,
     beat: async () => {
-      if (!claimed) {
-        await claimOwner(store, me);
-        claimed = true;
-      } else if (found.length === 0) await beatOwner(store, me);
+      if (ownership?.is === 'ours') await beatOwner(store, thisOwner(forge.instance));
     },
+    stop: () => watcher?.close(),
   };
+}
+
+/** A Litestream that is asked to let go of a database first sends what it has; so it is ended, and starts again with an empty configuration. */
+async function stopWriting(forge: Pick<Forge, 'litestream'>): Promise<void> {
+  const databases = await forge.litestream.info().then(
+    (info) => info.databases,
+    () => 0,
+  );
+  if (databases > 0) await endLitestream(forge, 'SIGKILL');
+}
+
+/** Whoever keeps the parts running starts it again, with today's configuration. */
+async function endLitestream(
+  { litestream }: Pick<Forge, 'litestream'>,
+  signal: 'SIGTERM' | 'SIGKILL',
+): Promise<void> {
+  const info = await litestream.info().catch(() => undefined);
+  if (info) process.kill(info.pid, signal);
 }

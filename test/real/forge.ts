@@ -50,7 +50,8 @@ export async function startForge(options: { s3?: S3; config?: object; up?: boole
     child.stderr?.on('data', (piece: Buffer) => (log += piece.toString()));
     child.stdout?.on('data', (piece: Buffer) => (up += piece.toString()));
     for (let waited = 0; !up.includes('Next:'); waited += 100) {
-      if (child.exitCode !== null || waited > 60_000) throw new Error(`up did not come up:\n${log}${up}`);
+      if (child.exitCode !== null || child.signalCode !== null || waited > 60_000)
+        throw new Error(`up did not come up:\n${log}${up}`);
       await sleep(100);
     }
     log += up;
@@ -66,6 +67,15 @@ export async function startForge(options: { s3?: S3; config?: object; up?: boole
   /** Runs a command of fossilrepo as the server's user. */
   const cli = async (...args: string[]): Promise<Said> => finish(launch(['--root', root, ...args], root));
 
+  /** Kills a command some milliseconds after its start. */
+  const killed = async (after: number, ...args: string[]): Promise<Said> => {
+    const child = launch(['--root', root, ...args], root);
+    const said = finish(child);
+    await Promise.race([said, sleep(after)]);
+    child.kill('SIGKILL');
+    return said;
+  };
+
   return {
     root,
     ports: {
@@ -77,6 +87,7 @@ export async function startForge(options: { s3?: S3; config?: object; up?: boole
     start,
     stop,
     cli,
+    killed,
     /** The result of a command that has to succeed, as JSON. */
     json: async <T>(...args: string[]): Promise<T> => {
       const said = await cli('--json', ...args);

@@ -1,0 +1,27 @@
+import type { Forge } from '../forge.ts';
+import { getSetting, setSetting, type Store } from '../store/store.ts';
+
+/**
+ * While the fence is up nothing may be written to the replica: it is another server's, or its disk isn't there. It is kept in the
+ * management database, so that a Litestream that starts meanwhile gets an empty configuration.
+ */
+export const isFenced = (store: Store): boolean => getSetting(store, 'replica.fenced') === 'yes';
+
+export function setFence(store: Store, up: boolean): void {
+  if (isFenced(store) !== up) setSetting(store, 'replica.fenced', up ? 'yes' : 'no');
+}
+
+type Where = Pick<Forge['config']['replica'], 'url' | 'endpoint'>;
+
+const addressOf = ({ url, endpoint }: Where) => `${url} ${endpoint ?? ''}`.trim();
+
+/** Whether this server made this replica its own before: from then on an empty one is a wrong one. */
+export const wasClaimed = (store: Store, replica: Where): boolean =>
+  getSetting(store, 'replica.claimed') === addressOf(replica);
+
+export function noteClaimed(store: Store, replica: Where): void {
+  if (!wasClaimed(store, replica)) setSetting(store, 'replica.claimed', addressOf(replica));
+}
+
+/** An empty replica at the same address is right: the operator says so. */
+export const forgetClaim = (store: Store): void => setSetting(store, 'replica.claimed', '');

@@ -1,0 +1,99 @@
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { performance } from 'node:perf_hooks';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { partNames } from '../../src/stack/parts.ts';
+import { eventually, startForge, type TestForge } from './forge.ts';
+import { measured, processesOf } from './processes.ts';
+
+describe('fossilrepo up', () => {
+  let forge: TestForge;
+  beforeAll(async () => {
+    forge = await startForge();
+  });
+  afterAll(async () => {
+    await forge[Symbol.asyncDispose]();
+  });
+
+  const isGreen = async () => (await forge.cli('status')).code === 0;
+
+  test('says what each part says after its name', () => {
+    const lines = forge.log().split('\n');
+    for (const part of ['repositories', 'edge']) expect(forge.log()).toContain(`[${part}] `);
+    const unnamed = lines.filter((line) => /^\{"level"/.test(line));
+    expect(unnamed).toEqual([]);
+  });
+
+  test.each(partNames)('%s that is killed is started again, and status turns red and green', async (part) => {
+    await eventually(isGreen, 30_000, 'green before');
+    const before = forge.pidOf(part);
+    const started = performance.now();
+    process.kill(before, 'SIGKILL');
+    const said = await forge.cli('status');
+    expect(said.code, said.stdout).toBe(4);
+    expect(said.stdout).toMatch(/^● Something is wrong/);
+    expect(said.stdout).toContain(part);
+    await eventually(() => forge.pidOf(part) !== before, 5_000, `${part} started again`);
+    const again = performance.now() - started;
+    await eventually(isGreen, 20_000, `green after ${part} was killed`);
+    measured(
+      `${part}: another process after ${again.toFixed(0)} ms, green after ${(performance.now() - started).toFixed(0)} ms`,
+    );
+  });
+
+  test('a second one on the same folder is refused', async () => {
+    const said = await forge.cli('up');
+    expect(said.code).toBe(5);
+    expect(said.stderr).toMatch(/at work|runs already/);
+    expect(await isGreen()).toBe(true);
+  });
+
+  test.each(['SIGINT', 'SIGTERM'] as const)('%s ends everything within 5 s', async (signal) => {
+    const started = performance.now();
+    await forge.stop(signal);
+    const took = performance.now() - started;
+    measured(`${signal}: all ended after ${took.toFixed(0)} ms`);
+    expect(took).toBeLessThan(5_000);
+    expect(processesOf(forge.root)).toEqual([]);
+    const status = await forge.cli('status');
+    expect(status.code).toBe(4);
+    expect(status.stdout).toContain('does not run');
+    await forge.start();
+  });
+
+  test('when it is killed nothing lives on, and the next one works', async () => {
+    const pids = partNames.map(forge.pidOf);
+    await forge.stop('SIGKILL');
+    await eventually(
+      () => pids.every((pid) => !processesOf(forge.root).some((left) => left.pid === pid)),
+      2_000,
+      'no part left',
+    );
+    await forge.start();
+    await eventually(isGreen, 20_000, 'green');
+  });
+
+  test('ended while it still proves itself, it ends', async () => {
+    await forge.stop();
+    const before = forge.log().length;
+    const started = forge.start().catch(() => 'ended');
+    await eventually(() => forge.log().slice(before).includes('[edge] '), 20_000, 'parts start');
+    await forge.stop('SIGTERM');
+    await started;
+    await sleep(100);
+    expect(processesOf(forge.root)).toEqual([]);
+  });
+
+  test('a port that somebody else has is refused, with what to do', async () => {
+    await forge.stop();
+    const other = createServer().listen(forge.ports.http, '127.0.0.1');
+    await once(other, 'listening');
+    const said = await forge.cli('up');
+    other.close();
+    expect(said.code).toBe(4);
+    expect(said.stderr).toContain(`Port ${forge.ports.http} on 127.0.0.1 is in use`);
+    expect(said.stderr).toContain('ss -ltnp');
+    expect(processesOf(forge.root)).toEqual([]);
+  });
+});

@@ -1,0 +1,82 @@
+import { describe, expect, test } from 'vitest';
+import type { Covered } from '../../src/backup/coverage.ts';
+import type { Finding } from '../../src/health/finding.ts';
+import { assessHealth } from '../../src/health/health.ts';
+import type { LoopState } from '../../src/health/loop-state.ts';
+
+const now = Date.parse('2026-11-21T12:00:00Z');
+const at = (secondsAgo: number) => new Date(now - secondsAgo * 1000).toISOString();
+const covered = (name: string, why = ''): Covered => ({ id: name, name, ok: why === '', ageSeconds: 1, why });
+const sung = { at: at(30), pushMs: 80, replicaMs: 5, txid: 7, ok: true, error: null };
+const well: LoopState = {
+  startedAt: at(3600),
+  at: at(1),
+  findings: [],
+  covered: [covered('demo')],
+  canary: sung,
+};
+const finding = (level: Finding['level'], what: string): Finding => ({
+  level,
+  about: 'edge',
+  what,
+  next: 'Do.',
+});
+
+describe('assessHealth', () => {
+  test('is green when everything was seen to be well a moment ago', () => {
+    expect(assessHealth(well, [], now)).toEqual({
+      ok: true,
+      level: 'green',
+      findings: [],
+      repositories: well.covered,
+      canary: sung,
+      lookedAt: well.at,
+    });
+  });
+
+  test('is red without a loop, and when the loop has not looked for a while', () => {
+    expect(assessHealth(undefined, [], now)).toMatchObject({ ok: false, level: 'red', lookedAt: null });
+    const stuck = assessHealth({ ...well, at: at(16) }, [], now);
+    expect(stuck.findings.map(({ what }) => what)).toEqual(['The loop has not looked for 16 s.']);
+    expect(assessHealth({ ...well, at: at(14) }, [], now).level).toBe('green');
+  });
+
+  test('yellow is still ok; one red makes it red', () => {
+    expect(assessHealth(well, [finding('yellow', 'Old.')], now)).toMatchObject({ ok: true, level: 'yellow' });
+    const both = [finding('yellow', 'Old.'), finding('red', 'Down.')];
+    expect(assessHealth(well, both, now)).toMatchObject({ ok: false, level: 'red', findings: both });
+  });
+
+  test('what the loop saw and what is seen now is said once', () => {
+    const down = finding('red', 'edge does not answer');
+    expect(assessHealth({ ...well, findings: [down] }, [down], now).findings).toEqual([down]);
+  });
+
+  test('databases that are not safe are one finding a reason', () => {
+    const many = Array.from({ length: 7 }, (_, index) =>
+      covered(`r${index}`, `it was last in the replica ${index + 11} s ago`),
+    );
+    const state = { ...well, covered: [...many, covered('demo', "Litestream can't read it: x")] };
+    expect(assessHealth(state, [], now).findings.map(({ about, what }) => [about, what])).toEqual([
+      [
+        'replica',
+        '7 databases are not safe: it was last in the replica too long ago (r0, r1, r2, r3, r4 and 2 more)',
+      ],
+      ['demo', "demo is not safe: Litestream can't read it: x"],
+    ]);
+    const one = { ...well, covered: [covered('demo', 'it was last in the replica 12 s ago')] };
+    expect(assessHealth(one, [], now).findings[0]?.what).toBe(
+      'demo is not safe: it was last in the replica 12 s ago',
+    );
+  });
+
+  test('a canary that failed or stays away is red; a server that has just started has time', () => {
+    const failed = { ...well, canary: { ...sung, ok: false, error: 'no push' } };
+    expect(assessHealth(failed, [], now).findings.map(({ what }) => what)).toEqual([
+      'The canary failed: no push',
+    ]);
+    expect(assessHealth({ ...well, canary: { ...sung, at: at(151) } }, [], now).level).toBe('red');
+    expect(assessHealth({ ...well, startedAt: at(20), canary: null }, [], now).level).toBe('green');
+    expect(assessHealth({ ...well, startedAt: at(200), canary: null }, [], now).level).toBe('red');
+  });
+});
