@@ -28,9 +28,13 @@ export async function withForge<T>(options: GlobalOptions, work: (forge: Forge) 
   return await work(forgeOf(server, store, secrets));
 }
 
-/** The same, alone: one changing command at a time, the loop's own repairs included. */
+/** One changing command at a time, the loop's own repairs included. @throws OperatorError (busy) */
+export const alone = <T>(forge: Pick<Forge, 'paths'>, work: () => Promise<T>): Promise<T> =>
+  withLock(forge.paths, 'changes', patience, work);
+
+/** Opens the forge for one command that works alone. */
 export async function changeForge<T>(options: GlobalOptions, work: (forge: Forge) => Promise<T>): Promise<T> {
-  return withForge(options, (forge) => withLock(forge.paths, 'changes', patience, () => work(forge)));
+  return withForge(options, (forge) => alone(forge, () => work(forge)));
 }
 
 export function forgeOf(server: Server, store: Store, secrets: Secrets): Forge {

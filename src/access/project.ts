@@ -4,7 +4,7 @@ import { asOperatorError, openRepository } from '../repos/open.ts';
 import { type AccessRow, type ProjectAccess, wantedAccess } from './wanted.ts';
 
 /**
- * Settings that decide who gets in, each with the only value that is safe behind a proxy. `localauth` reads the wrong
+ * Settings that decide who gets in and what runs, each with the only value that is safe behind a proxy. `localauth` reads the wrong
  * way round: 1 means that a request from this machine has to log in like any other (login.c, `login_check_credentials`).
  */
 export const enforcedSettings: Readonly<Record<string, string>> = {
@@ -15,6 +15,9 @@ export const enforcedSettings: Readonly<Record<string, string>> = {
   remote_user_ok: '0',
   http_authentication_ok: '0',
   'public-pages': '',
+  // A backoffice process stays for up to two minutes after a request and keeps the file open (backoffice.c), so that it could not be
+  // drained; it writes to the file when somebody only reads; and it is what would run hooks and send mail.
+  'backoffice-disable': '1',
 };
 
 export type Projection = {
@@ -26,21 +29,50 @@ export type Projection = {
 
 /**
  * Writes who may do what into a repository's file: one transaction, only what differs, so that a second call changes
- * nothing. Rows of unknown logins stay (check-ins point at them) and are blocked. Whoever loses a letter or gets another
- * password is signed out: Fossil would go on accepting the cookie.
+ * nothing and waits for no writer. Rows of unknown logins stay (check-ins point at them) and are blocked. Whoever loses a
+ * letter or gets another password is signed out: Fossil would go on accepting the cookie.
  * Rollback or WAL mode, served or not. The file has to be one that fossilrepo made or sanitised.
  * @param file the repository
  * @throws OperatorError when the file isn't there, is no repository, or stays locked for 15 s
  */
 export function projectAccess(file: string, access: ProjectAccess): Projection {
-  const database = openRepository(file, { readOnly: false });
-  try {
+  return withDifference(file, access, false, (database, first) => {
+    if (countOf(first) === 0) return { changed: 0, ended: [] };
     database.exec('BEGIN IMMEDIATE');
-    const wanted = wantedAccess({ ...access, projectCode: projectCodeOf(database, file) });
-    const users = projectUsers(database, wanted);
-    const changed = users.changed + enforceSettings(database);
+    // Somebody may have written meanwhile.
+    const difference = findDifference(database, file, access);
+    writeDifference(database, difference);
     database.exec('COMMIT');
-    return { changed, ended: users.ended };
+    const ended = difference.changed.filter(({ end, signedIn }) => end && signedIn);
+    return { changed: countOf(difference), ended: ended.map(({ login }) => login) };
+  });
+}
+
+/** Whether a file says who may do what as it should; for plans. @throws OperatorError as `projectAccess` does */
+export const accessIsRight = (file: string, access: ProjectAccess): boolean =>
+  withDifference(file, access, true, (_database, difference) => countOf(difference) === 0);
+
+type UserRow = AccessRow & { uid: number; signedIn: boolean };
+
+/** What has to be written. */
+type Difference = {
+  changed: (UserRow & { end: boolean })[];
+  missing: AccessRow[];
+  settings: [name: string, value: string][];
+};
+
+const countOf = ({ changed, missing, settings }: Difference): number =>
+  changed.length + missing.length + settings.length;
+
+function withDifference<T>(
+  file: string,
+  access: ProjectAccess,
+  readOnly: boolean,
+  work: (database: DatabaseSync, difference: Difference) => T,
+): T {
+  const database = openRepository(file, { readOnly });
+  try {
+    return work(database, findDifference(database, file, access));
   } catch (error) {
     throw asOperatorError(file, error);
   } finally {
@@ -49,36 +81,46 @@ export function projectAccess(file: string, access: ProjectAccess): Projection {
   }
 }
 
-type UserRow = AccessRow & { uid: number; signedIn: boolean };
-
-function projectUsers(database: DatabaseSync, wanted: readonly AccessRow[]): Projection {
-  const present = readUsers(database);
+function findDifference(database: DatabaseSync, file: string, access: ProjectAccess): Difference {
+  const wanted = wantedAccess({ ...access, projectCode: projectCodeOf(database, file) });
   const seen = new Set<string>();
-  const ended: string[] = [];
-  let changed = 0;
-  for (const user of present) {
+  const changed: Difference['changed'] = [];
+  for (const user of readUsers(database)) {
     // A second row with the same login is possible in a file with a made-up schema: it is blocked.
     const want = seen.has(user.login) ? undefined : wanted.find(({ login }) => login === user.login);
     seen.add(user.login);
     const { cap, pw } = want ?? { cap: '', pw: '' };
     if (user.cap === cap && user.pw === pw && (want || !user.signedIn)) continue;
     const end = !want || user.pw !== pw || losesLetters(user.cap, cap);
+    changed.push({ ...user, cap, pw, end });
+  }
+  const find = database.prepare('SELECT value FROM config WHERE name = ?');
+  return {
+    changed,
+    missing: wanted.filter(({ login }) => !seen.has(login)),
+    settings: Object.entries(enforcedSettings).filter(([name, value]) => find.get(name)?.['value'] !== value),
+  };
+}
+
+function writeDifference(database: DatabaseSync, { changed, missing, settings }: Difference): void {
+  for (const { uid, cap, pw, end } of changed)
     database
       .prepare(
         `UPDATE user SET cap = ?1, pw = ?2, mtime = unixepoch(),
            cookie = iif(?3, NULL, cookie), cexpire = iif(?3, 0, cexpire) WHERE uid = ?4`,
       )
-      .run(cap, pw, Number(end), user.uid);
-    changed += 1;
-    if (end && user.signedIn) ended.push(user.login);
-  }
-  for (const { login, cap, pw } of wanted.filter(({ login }) => !seen.has(login))) {
+      .run(cap, pw, Number(end), uid);
+  for (const { login, cap, pw } of missing)
     database
       .prepare("INSERT INTO user(login, cap, pw, info, mtime) VALUES (?, ?, ?, '', unixepoch())")
       .run(login, cap, pw);
-    changed += 1;
-  }
-  return { changed, ended };
+  for (const [name, value] of settings)
+    database
+      .prepare(
+        `INSERT INTO config(name, value, mtime) VALUES (?, ?, unixepoch())
+         ON CONFLICT(name) DO UPDATE SET value = excluded.value, mtime = excluded.mtime`,
+      )
+      .run(name, value);
 }
 
 const readUsers = (database: DatabaseSync): UserRow[] =>
@@ -99,19 +141,6 @@ const asText = (value: unknown): string => (typeof value === 'string' ? value : 
 
 const losesLetters = (before: string, after: string): boolean =>
   Array.from(before).some((letter) => !after.includes(letter));
-
-function enforceSettings(database: DatabaseSync): number {
-  const find = database.prepare('SELECT value FROM config WHERE name = ?');
-  const write = database.prepare(
-    `INSERT INTO config(name, value, mtime) VALUES (?, ?, unixepoch())
-     ON CONFLICT(name) DO UPDATE SET value = excluded.value, mtime = excluded.mtime`,
-  );
-  const differing = Object.entries(enforcedSettings).filter(
-    ([name, value]) => find.get(name)?.['value'] !== value,
-  );
-  for (const [name, value] of differing) write.run(name, value);
-  return differing.length;
-}
 
 function projectCodeOf(database: DatabaseSync, file: string): string {
   const code = database.prepare("SELECT value FROM config WHERE name = 'project-code'").get()?.['value'];

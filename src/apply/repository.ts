@@ -3,17 +3,20 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { join } from 'node:path';
 import { accessTo } from '../access/members.ts';
 import { projectAccess } from '../access/project.ts';
+import { eraseHistory, replicateNow, stopReplicating, writeLitestreamConfig } from '../backup/replicate.ts';
 import { closedMark, litestreamState, routeMark } from '../config/paths.ts';
 import { OperatorError } from '../errors.ts';
 import type { Forge } from '../forge.ts';
-import { describeRepositoryStep, makingPlace, type RepositoryStep } from '../plan/repository.ts';
+import { checkGone, checkRepository } from '../health/outside.ts';
+import { proveWriting } from '../health/writing.ts';
+import { makingPlace, type RepositoryStep, servedName } from '../plan/repository.ts';
 import { bringRepository } from '../repos/bring.ts';
 import { drainDatabase } from '../repos/drain.ts';
-import { makeRepository } from '../repos/make.ts';
+import { nameRepository } from '../repos/file.ts';
+import { makeRepository, removeDatabase } from '../repos/make.ts';
 import { markClosed, markRoute } from '../repos/marks.ts';
 import { findRepositoryById, type Repository, updateRepository } from '../store/repositories.ts';
 import { moveDurably } from '../system/files.ts';
-import { eraseHistory, replicateNow, stopReplicating, writeLitestreamConfig } from '../backup/replicate.ts';
 
 /** What the steps tell about what they did that was not certain before. */
 export type RepositoryReport = { sanitised: string[] };
@@ -52,6 +55,10 @@ async function applyStep(step: RepositoryStep, forge: Forge, report: RepositoryR
       return;
     case 'record':
       updateRepository(store, step.id, step.changes);
+      writeLitestreamConfig(forge);
+      return;
+    case 'describe':
+      nameRepository(at(step.file), step);
       return;
     case 'project':
       projectAccess(at(step.file), accessTo(forge, rowOf(forge, step.id)));
@@ -62,10 +69,10 @@ async function applyStep(step: RepositoryStep, forge: Forge, report: RepositoryR
       await sleep(50);
       return;
     case 'drain':
-      await drain(forge, at(step.file));
+      await drain(forge, step);
       return;
     case 'move':
-      move(step, forge);
+      move(forge, step);
       return;
     case 'replicate':
       await replicateNow(forge, rowOf(forge, step.id));
@@ -79,9 +86,19 @@ async function applyStep(step: RepositoryStep, forge: Forge, report: RepositoryR
     case 'open':
       rmSync(closedMark(paths, step.name), { force: true });
       return;
+    case 'check':
+      await checkRepository(forge, rowOf(forge, step.id));
+      return;
+    case 'prove':
+      await proveWriting(forge, rowOf(forge, step.id), step.writable);
+      return;
+    case 'miss':
+      await checkGone(forge, step.name);
+      return;
     case 'erase':
+      if (servedName(step.file) !== undefined) await stopReplicating(forge, at(step.file));
       await eraseHistory(forge, step.id);
-      rmSync(at(step.file), { force: true });
+      removeDatabase(at(step.file));
       rmSync(litestreamState(at(step.file)), { recursive: true, force: true });
       return;
   }
@@ -94,13 +111,15 @@ function rowOf(forge: Forge, id: string): Repository {
 }
 
 /** Everything that was acknowledged is in the replica, nobody has the file open, and it is one file: no `-wal` beside. */
-async function drain(forge: Forge, file: string): Promise<void> {
-  await forge.litestream.syncNow(file);
+async function drain(forge: Forge, step: Extract<RepositoryStep, { do: 'drain' }>): Promise<void> {
+  // Registers it, too: a drain that was killed had let go of it.
+  await replicateNow(forge, step);
+  const file = join(forge.paths.data, step.file);
   await stopReplicating(forge, file);
   await drainDatabase(file);
 }
 
-function move(step: Extract<RepositoryStep, { do: 'move' }>, forge: Forge): void {
+function move(forge: Pick<Forge, 'paths'>, step: Extract<RepositoryStep, { do: 'move' }>): void {
   const from = join(forge.paths.data, step.from);
   const to = join(forge.paths.data, step.to);
   if (!existsSync(from) && existsSync(to)) return;
@@ -109,17 +128,12 @@ function move(step: Extract<RepositoryStep, { do: 'move' }>, forge: Forge): void
       next: 'Move it away, or give the loop some seconds to adopt it under this name.',
       exit: 'busy',
     });
-  // Litestream's state goes first: left behind it would be taken for another repository's of the same name.
-  if (existsSync(litestreamState(from))) {
+  // Litestream's state goes first: what another repository of the same name left would be taken for this one's.
+  const hasState = existsSync(litestreamState(from));
+  if (hasState || step.from.startsWith('work/tmp/'))
     rmSync(litestreamState(to), { recursive: true, force: true });
-    moveDurably(litestreamState(from), litestreamState(to));
-  }
+  if (hasState) moveDurably(litestreamState(from), litestreamState(to));
   // SQLite makes files that the group may only read; Fossil and Litestream both write here.
   chmodSync(from, 0o660);
   moveDurably(from, to);
-  writeLitestreamConfig(forge);
 }
-
-/** A plan for people. */
-export const describeRepositoryPlan = (steps: readonly RepositoryStep[]): string =>
-  steps.length === 0 ? 'nothing to do' : steps.map((step) => `- ${describeRepositoryStep(step)}`).join('\n');

@@ -1,22 +1,20 @@
 import { confirm } from '@inquirer/prompts';
-import { describeRepositoryPlan } from '../apply/repository.ts';
 import { OperatorError } from '../errors.ts';
 import { changeForge, type Forge } from '../forge.ts';
-import { checkRepository } from '../health/outside.ts';
+import { describeRepositoryPlan } from '../plan/describe-repository.ts';
 import { planPurge } from '../plan/repository.ts';
-import {
-  applyChange,
-  getTrashed,
-  nameIsFree,
-  planChange,
-  purge,
-  type RepositoryChange,
-  settle,
-} from '../repos/change.ts';
+import { applyChange, changeOf, getTrashed, purge, type RepositoryChange, settle } from '../repos/change.ts';
+import { nameIsFree } from '../repos/create.ts';
 import { describeRepository } from '../repos/describe.ts';
 import { checkName } from '../repos/names.ts';
 import type { GlobalOptions } from '../server.ts';
-import { findRepository, getRepository, type Repository, type Visibility } from '../store/repositories.ts';
+import {
+  findRepository,
+  getRepository,
+  listTrashed,
+  type Repository,
+  type Visibility,
+} from '../store/repositories.ts';
 
 type Flags = { dryRun: boolean };
 
@@ -29,7 +27,7 @@ export function repoConfigure(
   return changeForge(options, async (forge) => {
     const row = getRepository(forge.store, name);
     const { visibility = row.visibility, description = row.description } = flags;
-    await change(forge, planChange(forge, row, differing(row, { visibility, description })), flags);
+    await change(forge, changeOf(forge, row, { visibility, description }), flags);
   });
 }
 
@@ -42,9 +40,13 @@ export function repoRename(options: GlobalOptions, name: string, newName: string
       await report(forge, getRepository(forge.store, newName));
       return;
     }
-    const row = getRepository(forge.store, name);
+    const row = getRepository(
+      forge.store,
+      name,
+      renamed && `There is a ${newName}: perhaps it has its new name already.`,
+    );
     nameIsFree(forge, newName);
-    await change(forge, planChange(forge, row, { name: newName }), flags);
+    await change(forge, changeOf(forge, row, { name: newName }), flags);
   });
 }
 
@@ -52,24 +54,32 @@ export function repoRename(options: GlobalOptions, name: string, newName: string
 export function repoArchive(options: GlobalOptions, name: string, archived: boolean, flags: Flags) {
   return changeForge(options, async (forge) => {
     const row = getRepository(forge.store, name);
-    await change(forge, planChange(forge, row, differing(row, { archived })), flags);
+    await change(forge, changeOf(forge, row, { archived }), flags);
   });
 }
 
-/** `repo delete`: into the trash. */
+/** `repo delete`: into the trash. Run again, it says so again. */
 export function repoDelete(options: GlobalOptions, name: string, flags: Flags & { yes: boolean }) {
   return changeForge(options, async (forge) => {
+    const former = listTrashed(forge.store, name)[0];
+    if (former && !findRepository(forge.store, name)) {
+      tellDeleted(forge, former);
+      return;
+    }
     const row = getRepository(forge.store, name);
-    const planned = planChange(forge, row, { state: 'trashed', deletedAt: Date.now() });
+    const planned = changeOf(forge, row, { state: 'trashed', deletedAt: Date.now() });
     if (dry(forge, planned.steps, flags)) return;
     await agree(forge, flags, `Delete ${name}? It can be undeleted for some weeks.`);
-    const after = await applyChange(forge, planned);
-    const until = new Date((after.deletedAt ?? 0) + forge.config.repositories.trash).toISOString();
-    forge.out.result(
-      { name, id: row.id, until },
-      `${name} is in the trash until ${until}.\nfossilrepo repo undelete ${name}`,
-    );
+    tellDeleted(forge, await applyChange(forge, planned));
   });
+}
+
+function tellDeleted(forge: Forge, { name, id, deletedAt }: Repository): void {
+  const until = new Date((deletedAt ?? 0) + forge.config.repositories.trash).toISOString();
+  forge.out.result(
+    { name, id, until },
+    `${name} is in the trash until ${until}.\nfossilrepo repo undelete ${name}`,
+  );
 }
 
 /** `repo undelete`: back into service, with today's access. */
@@ -79,7 +89,7 @@ export function repoUndelete(options: GlobalOptions, nameOrId: string, flags: Fl
     const name = flags.as ?? row.name;
     checkName(name);
     nameIsFree(forge, name);
-    await change(forge, planChange(forge, row, { state: 'active', deletedAt: null, name }), flags);
+    await change(forge, changeOf(forge, row, { state: 'active', deletedAt: null, name }), flags);
   });
 }
 
@@ -101,7 +111,6 @@ export function repoPurge(options: GlobalOptions, nameOrId: string, flags: Flags
 async function change(forge: Forge, planned: RepositoryChange, flags: Flags): Promise<void> {
   if (dry(forge, planned.steps, flags)) return;
   const after = await applyChange(forge, planned);
-  await checkRepository(forge, after);
   await report(forge, after);
 }
 
@@ -124,11 +133,4 @@ async function agree(forge: Forge, flags: { yes: boolean }, question: string): P
     throw new OperatorError('This needs a yes.', { next: 'Add --yes.', exit: 'usage' });
   if (!(await confirm({ message: question, default: false })))
     throw new OperatorError('Nothing was changed.', { exit: 'cancelled' });
-}
-
-/** Only what is not so already. */
-function differing<T extends Partial<Repository>>(row: Repository, wanted: T): Partial<T> {
-  return Object.fromEntries(
-    Object.entries(wanted).filter(([key, value]) => row[key as keyof Repository] !== value),
-  ) as Partial<T>;
 }

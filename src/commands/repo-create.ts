@@ -1,8 +1,8 @@
-import { describeRepositoryPlan } from '../apply/repository.ts';
 import { pathsUnder } from '../config/paths.ts';
-import { changeForge } from '../forge.ts';
+import { alone, withForge } from '../forge.ts';
+import { describeRepositoryPlan } from '../plan/describe-repository.ts';
 import { openSource } from '../repos/bring.ts';
-import { createRepository, type NewRepositoryWish, planNew } from '../repos/create.ts';
+import { makeAside, planNew, serveNew } from '../repos/create.ts';
 import { describeRepository } from '../repos/describe.ts';
 import { checkName } from '../repos/names.ts';
 import type { GlobalOptions } from '../server.ts';
@@ -15,21 +15,18 @@ export async function repoCreate(options: GlobalOptions, name: string, flags: Fl
   checkName(name);
   const source =
     flags.from === undefined ? undefined : openSource(pathsUnder(options.root), flags.from, flags.dryRun);
-  const wish: NewRepositoryWish = {
-    name,
-    visibility: flags.visibility ?? 'private',
-    description: flags.description,
-    from: source?.from,
-  };
+  const { visibility = 'private', description } = flags;
   try {
-    await changeForge(options, async (forge) => {
+    await withForge(options, async (forge) => {
+      const planned = planNew(forge, { name, visibility, description, from: source?.from });
       if (flags.dryRun) {
-        const { steps } = planNew(forge, wish);
+        const steps = [planned.aside, ...planned.service];
         forge.out.result({ steps }, describeRepositoryPlan(steps));
         return;
       }
-      const { repository, sanitised } = await createRepository(forge, wish);
+      const sanitised = await makeAside(forge, planned);
       for (const line of sanitised) forge.out.say(`made safe: ${line}`);
+      const repository = await alone(forge, () => serveNew(forge, planned));
       const shown = await describeRepository(forge, repository);
       forge.out.result({ ...shown, sanitised }, `${shown.url}\n${shown.cloneCommand}`);
     });

@@ -3,7 +3,7 @@ import prettyMilliseconds from 'pretty-ms';
 import { coverageNow } from '../backup/coverage-now.ts';
 import { withForge } from '../forge.ts';
 import { addressingOf } from '../health/outside.ts';
-import { describeWith } from '../repos/describe.ts';
+import { listWith } from '../repos/describe.ts';
 import type { GlobalOptions } from '../server.ts';
 import { listRepositories, listTrashed } from '../store/repositories.ts';
 import { table } from '../system/table.ts';
@@ -32,7 +32,7 @@ export async function repoList(options: GlobalOptions, flags: { trash: boolean }
       .map((repository) => {
         const replica = ages.get(repository.id);
         return {
-          ...describeWith(forge, repository, addressing),
+          ...listWith(forge, repository, addressing),
           replicated: replica?.ok ?? false,
           ageSeconds: replica?.ageSeconds ?? null,
         };
@@ -41,7 +41,7 @@ export async function repoList(options: GlobalOptions, flags: { trash: boolean }
       one.name + (one.archived ? ' (archived)' : ''),
       one.visibility,
       prettyBytes(one.bytes),
-      String(one.checkins),
+      one.checkins === null ? 'unreadable' : String(one.checkins),
       one.lastActivity === null ? '-' : `${ago(one.lastActivity)} ago`,
       one.ageSeconds === null ? 'none' : `${one.ageSeconds.toFixed(1)} s`,
     ]);

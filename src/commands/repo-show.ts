@@ -1,7 +1,8 @@
 import prettyBytes from 'pretty-bytes';
 import { coverageNow } from '../backup/coverage-now.ts';
 import { withForge } from '../forge.ts';
-import { describeRepository } from '../repos/describe.ts';
+import { addressingOf } from '../health/outside.ts';
+import { listWith } from '../repos/describe.ts';
 import type { GlobalOptions } from '../server.ts';
 import { getRepository } from '../store/repositories.ts';
 
@@ -9,7 +10,7 @@ import { getRepository } from '../store/repositories.ts';
 export async function repoShow(options: GlobalOptions, name: string): Promise<void> {
   await withForge(options, async (forge) => {
     const repository = getRepository(forge.store, name);
-    const shown = await describeRepository(forge, repository);
+    const shown = listWith(forge, repository, await addressingOf(forge.config));
     const replica = (await coverageNow(forge)).find(({ id }) => id === repository.id);
     const age = replica?.ageSeconds ?? null;
     const lines = [
@@ -20,7 +21,7 @@ export async function repoShow(options: GlobalOptions, name: string): Promise<vo
       `address      ${shown.url}`,
       `clone        ${shown.cloneCommand}`,
       `file         ${shown.path} (${prettyBytes(shown.bytes)})`,
-      `check-ins    ${shown.checkins}`,
+      `check-ins    ${shown.problem ?? shown.checkins}`,
       `replica      ${age === null ? `none: ${replica?.why ?? 'not replicated'}` : `${age.toFixed(1)} s old`}`,
     ];
     forge.out.result({ ...shown, replicated: replica?.ok ?? false, ageSeconds: age }, lines.join('\n'));

@@ -27,7 +27,7 @@ export async function ensureCanary(forge: Forge): Promise<Repository> {
     from: undefined,
     hidden: true,
   } as const;
-  return (await createRepository(forge, wish)).repository;
+  return createRepository(forge, wish);
 }
 
 /**

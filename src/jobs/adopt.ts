@@ -1,23 +1,24 @@
 import { randomUUID } from 'node:crypto';
-import { existsSync, lstatSync, readdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, lstatSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { accessTo } from '../access/members.ts';
 import { projectAccess } from '../access/project.ts';
 import { applyRepositorySteps } from '../apply/repository.ts';
 import { type Paths, repositoryFile } from '../config/paths.ts';
+import { OperatorError } from '../errors.ts';
 import type { Forge } from '../forge.ts';
 import type { Finding } from '../health/finding.ts';
-import { planService } from '../plan/repository.ts';
+import { placeOf, planService } from '../plan/repository.ts';
 import { type Candidate, inspectCandidate } from '../repos/candidate.ts';
 import { readRepository, setIdentity } from '../repos/file.ts';
 import { problemWithName } from '../repos/names.ts';
 import { sanitise } from '../repos/sanitise.ts';
 import { addEvent } from '../store/events.ts';
 import { findRepositoryById, insertRepository, listRepositories } from '../store/repositories.ts';
-import { moveDurably } from '../system/files.ts';
+import { reject } from './reject.ts';
 
 /** A file that somebody put into the folder of repositories, as it was last seen. */
-type Seen = { size: number; mtimeMs: number; since: number };
+type Seen = { stamp: string; since: number };
 
 /** What is remembered of one look at the folder until the next. */
 export type Strangers = Map<string, Seen>;
@@ -25,14 +26,23 @@ export type Strangers = Map<string, Seen>;
 /** How long a file that is no whole repository may stay as it is before it is moved away: a copy may be slow. Milliseconds. */
 const patience = 30_000;
 
-/** The files in the folder of repositories that the management database doesn't know, by name: new since the last look, or still there. */
+/** The same for a name that doesn't end in `.fossil`: whoever downloads may be about to give it its name. */
+const patienceWithParts = 600_000;
+
+/** What SQLite keeps beside a database. */
+const beside = /\.fossil-(wal|shm|journal)$/;
+
+/**
+ * What is in the folder of repositories and the management database doesn't know, by name. Not what begins with a dot (Litestream's state,
+ * what is being copied by rsync), nor folders without the ending: nothing below is served.
+ */
 export function findStrangers({ paths, store }: Pick<Forge, 'paths' | 'store'>): string[] {
-  const known = new Set(listRepositories(store, { hidden: true }).map(({ file }) => file));
+  const rows = listRepositories(store, { hidden: true });
+  const known = new Set(rows.flatMap((row) => [row.file, placeOf(row)]));
   return readdirSync(paths.repos, { withFileTypes: true })
-    .filter((entry) => !entry.name.startsWith('.'))
-    .filter((entry) => entry.name.endsWith('.fossil') || entry.isSymbolicLink())
-    .map(({ name }) => name)
-    .filter((name) => !known.has(`repos/${name}`));
+    .filter(({ name }) => !name.startsWith('.') && !beside.test(name) && !known.has(`repos/${name}`))
+    .filter((entry) => entry.name.endsWith('.fossil') || !entry.isDirectory())
+    .map(({ name }) => name);
 }
 
 /**
@@ -51,55 +61,100 @@ export async function adoptStrangers(
     const still = lookAgain(join(forge.paths.repos, name), seen.get(name), now);
     if (still === undefined) continue;
     seen.set(name, still);
-    const kind = inspectCandidate(join(forge.paths.repos, name));
-    const rested = now - still.since;
-    // A whole repository may still be written to by whoever made it: one look apart it must be the same.
-    if (kind === 'repository' && rested > 0 && !isBeingWritten(forge.paths, name))
-      await adoptOrReject(forge, name);
-    else if (kind === 'unreadable' || kind === 'repository') requestOwnership(forge.paths, name, kind);
-    else if (kind === 'symlink' || (kind !== 'missing' && rested > patience))
-      reject(forge, name, reasonOf(kind));
-    if (kind === 'unreadable' && rested > patience)
+    try {
+      findings.push(...(await settleStranger(forge, name, now - still.since)));
+    } catch (error) {
+      if (!(error instanceof OperatorError)) throw error;
       findings.push({
         level: 'red',
         about: name,
-        what: `${name} belongs to another user and can be neither served nor replicated.`,
-        next: `See why root's one-shot doesn't give it away: systemctl status fossilrepo-ownership. It is left alone when it has several links.`,
+        what: `${name} was put into the folder and can't be adopted: ${error.message}`,
+        next: error.next ?? 'It is tried again by itself.',
       });
+    }
   }
   return findings;
 }
 
+/** @param rested for how long it has stayed as it is, in milliseconds */
+async function settleStranger(forge: Forge, name: string, rested: number): Promise<Finding[]> {
+  const kind = inspectCandidate(join(forge.paths.repos, name));
+  if (kind === 'missing' || kind === 'busy') return [];
+  if (kind === 'symlink') {
+    reject(forge, name, reasons.symlink);
+    return [];
+  }
+  const late = rested > (name.endsWith('.fossil') ? patience : patienceWithParts);
+  if (kind !== 'special' && !isOurs(forge.paths, name)) return late ? [foreign(name)] : [];
+  const links = lstatSync(join(forge.paths.repos, name)).nlink;
+  if (kind !== 'repository') {
+    if (late) reject(forge, name, reasons[kind]);
+  } else if (links > 1) {
+    if (late) reject(forge, name, `it is one file with ${links} names.`);
+  }
+  // A whole repository may still be written to by whoever made it: one look apart it must be the same.
+  else if (rested > 0) await adoptOrReject(forge, name);
+  return [];
+}
+
+const foreign = (name: string): Finding => ({
+  level: 'red',
+  about: name,
+  what: `${name} belongs to another user and can be neither served nor replicated.`,
+  next: `See why root's one-shot doesn't give it away: systemctl status fossilrepo-ownership. It is left alone when it has several links.`,
+});
+
+const reasons: Record<Exclude<Candidate, 'repository' | 'missing' | 'busy'>, string> = {
+  symlink: 'a link could lead anywhere.',
+  incomplete: 'it is cut off, and nothing was added for a while.',
+  'not-a-repository': 'it is no Fossil repository.',
+  special: 'it is no file.',
+  unreadable: 'it cannot be read.',
+};
+
 function lookAgain(file: string, before: Seen | undefined, now: number): Seen | undefined {
   const entry = lstatSync(file, { throwIfNoEntry: false });
   if (!entry) return undefined;
-  const { size, mtimeMs } = entry;
-  return before?.size === size && before.mtimeMs === mtimeMs ? before : { size, mtimeMs, since: now };
+  const log = lstatSync(`${file}-wal`, { throwIfNoEntry: false });
+  const stamp = [entry.size, entry.mtimeMs, log?.size, log?.mtimeMs].join(' ');
+  return before?.stamp === stamp ? before : { stamp, since: now };
 }
 
-const isBeingWritten = ({ repos }: Pick<Paths, 'repos'>, name: string) =>
-  existsSync(join(repos, `${name}-journal`));
-
-/** Leaves a request for root's one-shot, when the file isn't the service user's and group-writable. */
-function requestOwnership(paths: Paths, name: string, kind: Candidate): void {
-  const { uid, gid, mode } = lstatSync(join(paths.repos, name));
-  const folder = lstatSync(paths.repos);
-  if (kind === 'repository' && uid === folder.uid && gid === folder.gid && (mode & 0o660) === 0o660) return;
-  writeFileSync(join(paths.requests, encodeURIComponent(name)), '');
+/** Whether a file, with what SQLite keeps beside it, is the service user's. If not, root's one-shot is asked to give it away. */
+function isOurs(paths: Pick<Paths, 'repos' | 'requests'>, name: string): boolean {
+  const ours = lstatSync(paths.repos).uid;
+  const foreigners = [name, `${name}-wal`, `${name}-shm`, `${name}-journal`].filter((one) => {
+    const path = join(paths.repos, one);
+    const entry = lstatSync(path, { throwIfNoEntry: false });
+    if (!entry) return false;
+    if (entry.uid !== ours) return true;
+    // Fossil's server is another user of the same group.
+    if (entry.isFile() && (entry.mode & 0o777) !== 0o660) chmodSync(path, 0o660);
+    return false;
+  });
+  for (const one of foreigners) writeFileSync(join(paths.requests, encodeURIComponent(one)), '');
+  return foreigners.length === 0;
 }
 
 async function adoptOrReject(forge: Forge, fileName: string): Promise<void> {
-  const file = join(forge.paths.repos, fileName);
-  const { uid, mode } = lstatSync(file);
-  if (uid !== process.getuid?.() || (mode & 0o660) !== 0o660) {
-    requestOwnership(forge.paths, fileName, 'unreadable');
+  const name = fileName.replace(/\.fossil$/, '');
+  const problem = fileName.endsWith('.fossil') ? problemWithName(name) : notNamed;
+  // Somebody is making it right now.
+  if (existsSync(join(forge.paths.repos, `${fileName}-journal`))) return;
+  if (problem) {
+    reject(forge, fileName, problem.message);
     return;
   }
-  const name = fileName.replace(/\.fossil$/, '');
-  const problem = problemWithName(name);
-  if (problem) reject(forge, fileName, problem.message);
-  else await adopt(forge, name);
+  try {
+    await adopt(forge, name);
+  } catch (error) {
+    // What can't be made safe now, never can.
+    if (error instanceof OperatorError && error.exit === 'check') reject(forge, fileName, error.message);
+    else throw error;
+  }
 }
+
+const notNamed = { message: 'Its name does not end in .fossil.' };
 
 /** Makes a file that was put there a managed repository: safe, private, with an id, replicated, served. */
 async function adopt(forge: Forge, name: string): Promise<void> {
@@ -126,17 +181,4 @@ async function adopt(forge: Forge, name: string): Promise<void> {
     repository: id,
     text: `${name} was put into the folder and is now private${made}`,
   });
-}
-
-/** Moves a file that can never be served out of the folder, and says so. Nothing is lost: it lies among the rejected. */
-function reject(forge: Pick<Forge, 'paths' | 'store'>, name: string, reason: string): void {
-  const to = join(forge.paths.rejected, `${new Date().toISOString().replaceAll(':', '')}-${name}`);
-  moveDurably(join(forge.paths.repos, name), to);
-  addEvent(forge.store, { kind: 'rejected', text: `${name} was moved to ${to}: ${reason}` });
-}
-
-function reasonOf(kind: Candidate): string {
-  if (kind === 'symlink') return 'a link could lead anywhere.';
-  if (kind === 'incomplete') return 'it is cut off, and nothing was added for a while.';
-  return 'it is no Fossil repository.';
 }

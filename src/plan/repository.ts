@@ -1,18 +1,26 @@
+import type { Secret } from '../secrets/secret.ts';
 import type { Repository } from '../store/repositories.ts';
 
-/** One thing that is about to be done to a repository. Each may be done twice. */
+/** Where a new repository's content comes from. The address may hold a password, and `shown` never does. */
+export type Source = { shown: string; address: Secret };
+
+/** One thing that is about to be done to a repository. Each may be done twice. Files are relative to the data folder. */
 export type RepositoryStep =
   | { do: 'make'; id: string; name: string; description: string }
-  | { do: 'bring'; id: string; name: string; from: string; description: string | undefined }
+  | { do: 'bring'; id: string; name: string; from: Source; description: string | undefined }
   | { do: 'record'; id: string; changes: Partial<Omit<Repository, 'id'>> }
+  | { do: 'describe'; file: string; former: string; name: string; description: string }
   | { do: 'project'; id: string; file: string }
-  | { do: 'close'; name: string; why: string }
+  | { do: 'close'; name: string }
   | { do: 'drain'; id: string; file: string }
-  | { do: 'move'; id: string; from: string; to: string }
+  | { do: 'move'; from: string; to: string }
   | { do: 'replicate'; id: string; file: string }
   | { do: 'route'; name: string }
   | { do: 'unroute'; name: string }
   | { do: 'open'; name: string }
+  | { do: 'check'; id: string }
+  | { do: 'prove'; id: string; writable: boolean }
+  | { do: 'miss'; name: string }
   | { do: 'erase'; id: string; file: string };
 
 /** Where a repository's file belongs, relative to the data folder. */
@@ -31,22 +39,50 @@ export type RepositoryFound = {
   atFile: boolean;
   /** Whether the file is already where the row wants it: a move was killed before it was recorded. */
   atPlace: boolean;
+  /** Whether the access in the file is what the row says. */
+  accessIsRight: boolean;
 };
 
-/** A new repository, made aside and served only when it is whole. */
+/** A new repository's plan, in two halves: what nobody sees and may take long, then what happens under the lock. */
+export type CreationPlan = { aside: RepositoryStep; service: RepositoryStep[] };
+
+/** A new repository, made aside and served only when it is whole. It is `active` when it was seen from outside. */
 export function planCreation(
-  repository: Pick<Repository, 'id' | 'name' | 'description'>,
-  from: string | undefined,
+  { id, name, description }: Pick<Repository, 'id' | 'name'> & { description: string | undefined },
+  from: Source | undefined,
+): CreationPlan {
+  const file = makingPlace(id);
+  const place = `repos/${name}.fossil`;
+  return {
+    aside:
+      from === undefined
+        ? { do: 'make', id, name, description: description ?? '' }
+        : { do: 'bring', id, name, from, description },
+    service: [
+      { do: 'project', id, file },
+      { do: 'move', from: file, to: place },
+      { do: 'record', id, changes: { file: place } },
+      { do: 'replicate', id, file: place },
+      { do: 'route', name },
+      { do: 'open', name },
+      { do: 'check', id },
+      { do: 'record', id, changes: { state: 'active' } },
+    ],
+  };
+}
+
+/**
+ * Takes a creation back that did not come to its end: nobody was told of it.
+ * @param found.live whether the file in `repos` under its name is this repository's, not one that somebody put there meanwhile
+ */
+export function planTakingBack(
+  { id, name }: Pick<Repository, 'id' | 'name'>,
+  found: { live: boolean },
 ): RepositoryStep[] {
-  const { id, name, description } = repository;
-  const aside = makingPlace(id);
   return [
-    from === undefined
-      ? { do: 'make', id, name, description }
-      : { do: 'bring', id, name, from, description: description || undefined },
-    { do: 'project', id, file: aside },
-    { do: 'move', id, from: aside, to: `repos/${name}.fossil` },
-    ...planService({ id, name }),
+    { do: 'unroute', name },
+    ...(found.live ? [{ do: 'erase', id, file: `repos/${name}.fossil` } as const] : []),
+    { do: 'erase', id, file: makingPlace(id) },
   ];
 }
 
@@ -65,73 +101,101 @@ export function planService({ id, name }: Pick<Repository, 'id' | 'name'>): Repo
  * From where a repository's file is to where its row says. Nothing to do: an empty list.
  * @param repository the row as it is to be; `file` says where the file was last
  */
-export function planSettling(repository: Repository, found: RepositoryFound): RepositoryStep[] {
+export function planSettling(
+  repository: Repository,
+  found: Pick<RepositoryFound, 'atFile' | 'atPlace'>,
+): RepositoryStep[] {
   const { id, name, file } = repository;
   const place = placeOf(repository);
-  if (file === place) return [];
+  if (file === place || !(found.atFile || found.atPlace)) return [];
   const served = servedName(file);
-  const leave: RepositoryStep[] = found.atFile
-    ? [
-        ...(served === undefined
-          ? []
-          : ([
-              {
-                do: 'close',
-                name: served,
-                why: repository.state === 'trashed' ? 'is being deleted' : 'is being renamed',
-              },
-              { do: 'drain', id, file },
-            ] as const)),
-        { do: 'move', id, from: file, to: place },
-      ]
-    : [];
+  const leave: RepositoryStep[] =
+    found.atFile && served !== undefined
+      ? [
+          { do: 'close', name: served },
+          { do: 'drain', id, file },
+        ]
+      : [];
+  // From the trash it comes with the access of the day it was deleted: that goes before anybody can see it.
+  const project: RepositoryStep[] =
+    served === undefined && repository.state !== 'trashed'
+      ? [{ do: 'project', id, file: found.atFile ? file : place }]
+      : [];
+  const move: RepositoryStep[] = found.atFile ? [{ do: 'move', from: file, to: place }] : [];
+  const arrive: RepositoryStep[] =
+    repository.state === 'trashed'
+      ? [{ do: 'record', id, changes: { file: place } }]
+      : planService({ id, name });
   const retire: RepositoryStep[] =
-    served === undefined || served === servedName(place)
+    served === undefined
       ? []
       : [
           { do: 'unroute', name: served },
           { do: 'open', name: served },
         ];
-  if (repository.state === 'trashed')
-    return [...leave, { do: 'record', id, changes: { file: place } }, ...retire];
-  // From the trash it comes with the access of the day it was deleted.
-  const project: RepositoryStep[] = [{ do: 'project', id, file: place }];
-  return [...leave, ...(served === undefined ? project : []), ...planService({ id, name }), ...retire];
+  return [...leave, ...project, ...move, ...arrive, ...retire];
+}
+
+/** A change of a repository's row, and what follows from it for its file. Nothing to do: an empty list. */
+export function planChange(
+  row: Repository,
+  changes: Partial<Omit<Repository, 'id'>>,
+  found: RepositoryFound,
+): RepositoryStep[] {
+  const after = { ...row, ...changes };
+  const { id } = row;
+  const settling = planSettling(after, found);
+  const file = settling.length > 0 ? placeOf(after) : row.file;
+  const steps: RepositoryStep[] = [
+    ...(Object.keys(changes).length > 0 ? [{ do: 'record', id, changes } as const] : []),
+    ...(row.state === 'active' && after.state === 'active' ? planAccess(row, after, found) : []),
+    ...settling,
+    ...(after.description !== row.description || (after.name !== row.name && after.state !== 'trashed')
+      ? [
+          {
+            do: 'describe',
+            file,
+            former: row.name,
+            name: after.name,
+            description: after.description,
+          } as const,
+        ]
+      : []),
+  ];
+  if (steps.length === 0) return [];
+  return [...steps, ...planLooking(row, after)];
+}
+
+/** Whoever was let in before could still write: for an archive the name is closed until they are out. */
+function planAccess(row: Repository, after: Repository, found: RepositoryFound): RepositoryStep[] {
+  const { id, name, file } = row;
+  const same = after.archived === row.archived && after.visibility === row.visibility;
+  if (same && found.accessIsRight) return [];
+  const project: RepositoryStep = { do: 'project', id, file };
+  if (!after.archived || row.archived) return [project];
+  return [
+    { do: 'close', name },
+    { do: 'drain', id, file },
+    project,
+    { do: 'replicate', id, file },
+    { do: 'open', name },
+  ];
+}
+
+/** What is looked at from outside after a change. */
+function planLooking(row: Repository, after: Repository): RepositoryStep[] {
+  const { id } = row;
+  const gone: RepositoryStep[] =
+    row.state === 'active' && (after.name !== row.name || after.state === 'trashed')
+      ? [{ do: 'miss', name: row.name }]
+      : [];
+  if (after.state === 'trashed') return gone;
+  const proof: RepositoryStep[] =
+    after.archived === row.archived ? [] : [{ do: 'prove', id, writable: !after.archived }];
+  return [...gone, { do: 'check', id }, ...proof];
 }
 
 /** A repository's end: the file and its history in the replica. */
 export const planPurge = ({ id, file }: Pick<Repository, 'id' | 'file'>): RepositoryStep[] => [
   { do: 'erase', id, file },
 ];
-
-/** A step in one line. */
-export function describeRepositoryStep(step: RepositoryStep): string {
-  switch (step.do) {
-    case 'make':
-      return `make an empty repository ${step.name}`;
-    case 'bring':
-      return `bring ${step.name} from ${step.from} and make it safe`;
-    case 'record':
-      return `record ${Object.entries(step.changes)
-        .map(([key, value]) => `${key} = ${JSON.stringify(value)}`)
-        .join(', ')}`;
-    case 'project':
-      return `write today's access into ${step.file}`;
-    case 'close':
-      return `close ${step.name}`;
-    case 'drain':
-      return `wait until nobody writes to ${step.file} and all of it is in the replica`;
-    case 'move':
-      return `move ${step.from} to ${step.to}`;
-    case 'replicate':
-      return `replicate ${step.file}`;
-    case 'route':
-      return `serve ${step.name}`;
-    case 'unroute':
-      return `serve ${step.name} no longer`;
-    case 'open':
-      return `open ${step.name}`;
-    case 'erase':
-      return `destroy ${step.file} and its history in the replica`;
-  }
-}

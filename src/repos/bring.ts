@@ -5,8 +5,9 @@ import { administratorLogin } from '../access/administrator.ts';
 import type { Paths } from '../config/paths.ts';
 import { OperatorError } from '../errors.ts';
 import type { Forge } from '../forge.ts';
+import type { Source } from '../plan/repository.ts';
 import { fossilClone } from '../programs/fossil.ts';
-import { secret } from '../secrets/secret.ts';
+import { secret, type Secret } from '../secrets/secret.ts';
 import { isRoot } from '../system/identity.ts';
 import { inspectCandidate } from './candidate.ts';
 import { readRepository, setIdentity } from './file.ts';
@@ -15,26 +16,23 @@ import { sanitise } from './sanitise.ts';
 import { scratch } from './scratch.ts';
 import { verifyRepository } from './verify.ts';
 
-/** Where a new repository's content comes from. */
-export type BroughtFrom = {
-  /** An `http(s)` address, or a file that the service user can read. */
-  from: string;
-  /** Removes what was staged. */
-  discard: () => void;
-};
+/** A source that is ready, until it is discarded. */
+export type BroughtFrom = { from: Source; discard: () => void };
 
 const isUrl = (from: string) => /^https?:\/\//.test(from);
 
 /**
  * Gets a source ready while the caller is still who called: a file may be readable for root only, so a copy is staged for the service
  * user. The source is not changed.
+ * @param from an `http(s)` address, which may hold a login and a password, or a file
  * @param dry true: only look whether it is there
  * @throws OperatorError (usage) when there is no such file, or somebody writes to it
  */
 export function openSource(paths: Paths, from: string, dry: boolean): BroughtFrom {
-  if (isUrl(from)) return { from, discard: () => undefined };
+  const nothing = () => undefined;
+  if (isUrl(from)) return { from: { shown: shownAddress(from), address: secret(from) }, discard: nothing };
   if (/^[a-z+]+:\/\//.test(from))
-    throw new OperatorError(`${from} can't be brought from.`, {
+    throw new OperatorError(`${shownAddress(from)} can't be brought from.`, {
       next: 'Give an http or https address, or a .fossil file.',
       exit: 'usage',
     });
@@ -44,10 +42,23 @@ export function openSource(paths: Paths, from: string, dry: boolean): BroughtFro
       next: 'Give an http or https address, or a .fossil file.',
       exit: 'usage',
     });
-  if (dry) return { from: file, discard: () => undefined };
+  if (dry) return { from: { shown: file, address: secret(file) }, discard: nothing };
   const staged = join(paths.tmp, `from-${randomUUID()}.fossil`);
   stage(paths, file, staged);
-  return { from: staged, discard: () => removeDatabase(staged) };
+  return { from: { shown: file, address: secret(staged) }, discard: () => removeDatabase(staged) };
+}
+
+/** An address without who signs in. @throws OperatorError (usage) when it is none */
+function shownAddress(address: string): string {
+  if (!URL.canParse(address))
+    throw new OperatorError('This is no address that can be brought from.', {
+      next: 'Give one like https://LOGIN@example.com/name; what is special in a password is written as %XX.',
+      exit: 'usage',
+    });
+  const url = new URL(address);
+  url.username = '';
+  url.password = '';
+  return url.href;
 }
 
 /** Copies a database with its log. Not by SQLite: that would run it as root. */
@@ -78,16 +89,17 @@ function stage(paths: Paths, file: string, staged: string): void {
  */
 export async function bringRepository(
   forge: Pick<Forge, 'run' | 'config' | 'paths'>,
-  brought: { id: string; name: string; from: string; description: string | undefined; file: string },
+  brought: { id: string; name: string; from: Source; description: string | undefined; file: string },
 ): Promise<string[]> {
   const { file, from } = brought;
   removeDatabase(file);
-  if (isUrl(from)) await clone(forge, from, file);
+  const address = from.address.reveal();
+  if (isUrl(address)) await clone(forge, from, file);
   else
     for (const suffix of ['', '-wal', '-journal'])
-      if (existsSync(from + suffix)) renameSync(from + suffix, file + suffix);
+      if (existsSync(address + suffix)) renameSync(address + suffix, file + suffix);
   if (inspectCandidate(file) !== 'repository')
-    throw new OperatorError(`${from} is no Fossil repository.`, { exit: 'usage' });
+    throw new OperatorError(`${from.shown} is no Fossil repository.`, { exit: 'usage' });
   const { words } = sanitise(file);
   using home = scratch(forge.paths);
   const { errors } = await verifyRepository(
@@ -96,30 +108,42 @@ export async function bringRepository(
     file,
   );
   if (errors.length > 0)
-    throw new OperatorError(`${from} is damaged: ${errors.slice(0, 5).join('; ')}`, {
+    throw new OperatorError(`${from.shown} is damaged: ${errors.slice(0, 5).join('; ')}`, {
       next: 'Bring it from another copy.',
     });
-  const { description } = readRepository(file);
-  setIdentity(file, { id: brought.id, name: brought.name, description: brought.description ?? description });
+  const { projectName, description } = readRepository(file);
+  setIdentity(file, {
+    id: brought.id,
+    name: projectName === '' ? brought.name : undefined,
+    description: brought.description ?? description,
+  });
   return words;
 }
 
 async function clone(
   { run, config, paths }: Pick<Forge, 'run' | 'config' | 'paths'>,
-  url: string,
+  { address, shown }: Source,
   file: string,
 ): Promise<void> {
   using home = scratch(paths);
-  await run(
-    fossilClone(config.programs.fossil, {
-      url: secret(url),
-      file,
-      adminUser: administratorLogin,
-      home: home.path,
-    }),
-  );
-  if (!existsSync(file))
-    throw new OperatorError(`Nothing was cloned from ${new URL(url).host}.`, {
-      next: 'Try the address with fossil clone; it may want a login.',
-    });
+  const { fossil } = config.programs;
+  const command = fossilClone(fossil, {
+    url: address,
+    file,
+    adminUser: administratorLogin,
+    home: home.path,
+  });
+  const { stdout, stderr } = await run({ ...command, accept: [1] });
+  if (existsSync(file)) return;
+  const said = withoutSecret((stderr || stdout).trim().split('\n').slice(-3).join(' '), address);
+  throw new OperatorError(`Nothing was cloned from ${shown}: ${said}`, {
+    next: 'Try the address with fossil clone; it may want a login.',
+  });
+}
+
+/** Fossil repeats an address that it can't use. */
+function withoutSecret(text: string, address: Secret): string {
+  const { password } = new URL(address.reveal());
+  const clear = [password, decodeURIComponent(password)].filter((word) => word !== '');
+  return clear.reduce((rest, word) => rest.replaceAll(word, '[secret]'), text);
 }

@@ -6,11 +6,19 @@ import { openRepository } from './open.ts';
 /**
  * What was put into the folder of repositories:
  * - `incomplete`: still being copied, or made right now; look again later, and give up when it doesn't grow;
+ * - `busy`: locked by somebody who is writing to it; look again later;
  * - `unreadable`: belongs to somebody else, and needs the right owner first;
  * - `special`: a folder, device, socket or pipe.
  */
 export type Candidate =
-  'repository' | 'not-a-repository' | 'incomplete' | 'unreadable' | 'symlink' | 'special' | 'missing';
+  | 'repository'
+  | 'not-a-repository'
+  | 'incomplete'
+  | 'busy'
+  | 'unreadable'
+  | 'symlink'
+  | 'special'
+  | 'missing';
 
 /** Looks at a file that somebody put there, without following a link, writing to it or waiting for it. */
 export function inspectCandidate(path: string): Candidate {
@@ -61,7 +69,7 @@ function inspectTables(path: string): Candidate {
     return complete ? 'repository' : 'not-a-repository';
   } catch (error) {
     // Locked: `fossil init` or a copy with SQLite is at work. Anything else that SQLite says: it is no database.
-    if (error instanceof OperatorError && error.exit === 'busy') return 'incomplete';
+    if (error instanceof OperatorError && error.exit === 'busy') return 'busy';
     return 'not-a-repository';
   }
 }

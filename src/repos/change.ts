@@ -1,18 +1,27 @@
-import { existsSync, statSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { accessTo } from '../access/members.ts';
+import { accessIsRight } from '../access/project.ts';
 import { applyRepositorySteps } from '../apply/repository.ts';
+import { replicateNow } from '../backup/replicate.ts';
 import { OperatorError } from '../errors.ts';
 import type { Forge } from '../forge.ts';
-import { placeOf, planPurge, planSettling, type RepositoryStep } from '../plan/repository.ts';
+import {
+  placeOf,
+  planChange,
+  planPurge,
+  planSettling,
+  type RepositoryFound,
+  type RepositoryStep,
+} from '../plan/repository.ts';
 import { addEvent } from '../store/events.ts';
 import {
-  findRepository,
   findRepositoryById,
   listTrashed,
   removeRepository,
   type Repository,
+  updateRepository,
 } from '../store/repositories.ts';
-import { setIdentity } from './file.ts';
 
 /** What the row of a repository shall be, and the steps to it. */
 export type RepositoryChange = {
@@ -22,43 +31,61 @@ export type RepositoryChange = {
 };
 
 /** Plans a change of a repository's row and what follows from it for its file. */
-export function planChange(
-  forge: Pick<Forge, 'paths'>,
+export function changeOf(
+  forge: Pick<Forge, 'paths' | 'store' | 'secrets'>,
   row: Repository,
-  changes: RepositoryChange['changes'],
+  wanted: RepositoryChange['changes'],
 ): RepositoryChange {
+  const changes = differing(row, wanted);
   const after = { ...row, ...changes };
-  const settling = planSettling(after, look(forge, after));
-  const accessChanged = after.visibility !== row.visibility || after.archived !== row.archived;
-  const project: RepositoryStep[] = accessChanged ? [{ do: 'project', id: row.id, file: row.file }] : [];
-  const record: RepositoryStep[] =
-    Object.keys(changes).length > 0 ? [{ do: 'record', id: row.id, changes }] : [];
-  return { row, changes, steps: [...record, ...project, ...settling] };
+  const file = join(forge.paths.data, row.file);
+  const found: RepositoryFound = {
+    ...look(forge, after),
+    accessIsRight: existsSync(file) && accessIsRight(file, accessTo(forge, after)),
+  };
+  return { row, changes, steps: planChange(row, changes, found) };
 }
 
 /** Where the file is: at its recorded place, at the wanted one, or nowhere. */
-export function look({ paths }: Pick<Forge, 'paths'>, row: Repository) {
-  return {
-    atFile: existsSync(join(paths.data, row.file)),
-    atPlace: existsSync(join(paths.data, placeOf(row))),
-  };
+const look = ({ paths }: Pick<Forge, 'paths'>, row: Repository) => ({
+  atFile: existsSync(join(paths.data, row.file)),
+  atPlace: existsSync(join(paths.data, placeOf(row))),
+});
+
+/** Only what is not so already. */
+function differing<T extends RepositoryChange['changes']>(row: Repository, wanted: T): Partial<T> {
+  return Object.fromEntries(
+    Object.entries(wanted).filter(([key, value]) => row[key as keyof Repository] !== value),
+  ) as Partial<T>;
 }
 
-/** Does a planned change. The caller holds the `changes` lock. Killed, it is gone on with by `settle`. */
+/**
+ * Does a planned change. The caller holds the `changes` lock. Killed, it is gone on with by `settle`; when it fails before the file
+ * was moved, all stays as it was.
+ */
 export async function applyChange(
   forge: Forge,
   { row, steps, changes }: RepositoryChange,
 ): Promise<Repository> {
-  await applyRepositorySteps(steps, forge);
+  try {
+    await applyRepositorySteps(steps, forge);
+  } catch (error) {
+    if (steps.some((step) => step.do === 'move')) await stay(forge, row, changes);
+    throw error;
+  }
   const after = findRepositoryById(forge.store, row.id);
   if (!after) throw new OperatorError(`The repository ${row.name} is gone.`);
-  if (changes.description !== undefined || changes.name !== undefined)
-    setIdentity(join(forge.paths.data, after.file), {
-      id: after.id,
-      name: after.name,
-      description: after.description,
-    });
   return after;
+}
+
+/** Takes a change back whose file has not been moved yet. */
+async function stay(forge: Forge, row: Repository, changes: RepositoryChange['changes']): Promise<void> {
+  const now = findRepositoryById(forge.store, row.id);
+  if (now?.file !== row.file || !existsSync(join(forge.paths.data, row.file))) return;
+  const former = Object.keys(changes).map((key) => [key, row[key as keyof Repository]]);
+  updateRepository(forge.store, row.id, Object.fromEntries(former) as RepositoryChange['changes']);
+  // When Litestream is what failed, the loop goes on with it.
+  if (row.state === 'active') await replicateNow(forge, row).catch(() => undefined);
 }
 
 /** Goes on with what a killed command began: brings the file to where the row says. @returns whether there was anything to do */
@@ -107,18 +134,4 @@ export async function purgeExpired(forge: Forge): Promise<void> {
       text: `${row.name} had been in the trash for long enough, and is gone`,
     });
   }
-}
-
-/** @throws OperatorError when another repository has the name now */
-export function nameIsFree(forge: Pick<Forge, 'store' | 'paths'>, name: string): void {
-  const holder = findRepository(forge.store, name);
-  const file = join(forge.paths.repos, `${name}.fossil`);
-  if (holder || existsSync(file))
-    throw new OperatorError(
-      `There is already a repository ${name}${holder ? '' : ` (a file of ${statSync(file).size} bytes that is being adopted)`}.`,
-      {
-        next: 'Choose another name.',
-        exit: 'usage',
-      },
-    );
 }

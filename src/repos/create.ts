@@ -5,91 +5,118 @@ import { applyRepositorySteps } from '../apply/repository.ts';
 import { repositoryFile } from '../config/paths.ts';
 import { OperatorError } from '../errors.ts';
 import type { Forge } from '../forge.ts';
-import { checkRepository } from '../health/outside.ts';
-import { makingPlace, planCreation, planService, type RepositoryStep } from '../plan/repository.ts';
+import {
+  type CreationPlan,
+  makingPlace,
+  planCreation,
+  planTakingBack,
+  type Source,
+} from '../plan/repository.ts';
 import {
   findRepository,
+  findRepositoryById,
   getRepository,
   insertRepository,
   removeRepository,
   type Repository,
   type Visibility,
 } from '../store/repositories.ts';
-import { repositoryId } from './file.ts';
+import { readRepository, repositoryId } from './file.ts';
 import { removeDatabase } from './make.ts';
+import { sweepScratch } from './scratch.ts';
 
 export type NewRepositoryWish = {
   name: string;
   visibility: Visibility;
   /** Undefined: what the source says, or nothing. */
   description: string | undefined;
-  /** A staged file or an address, from `openSource`. */
-  from: string | undefined;
+  /** From `openSource`. */
+  from: Source | undefined;
   hidden?: boolean;
 };
 
+export type PlannedCreation = CreationPlan & { id: string; wish: NewRepositoryWish };
+
 /** The steps to a new repository. @throws OperatorError (usage) when the name is taken */
-export function planNew(forge: Forge, wish: NewRepositoryWish): { id: string; steps: RepositoryStep[] } {
+export function planNew(forge: Pick<Forge, 'store' | 'paths'>, wish: NewRepositoryWish): PlannedCreation {
   const row = findRepository(forge.store, wish.name);
-  if (row && row.state !== 'creating')
-    throw new OperatorError(`There is already a repository ${wish.name}.`, {
-      next: 'Choose another name.',
-      exit: 'usage',
-    });
+  // One that a killed command left is taken back.
+  if (row?.state !== 'creating') nameIsFree(forge, wish.name);
   const id = randomUUID();
-  return { id, steps: planCreation({ id, name: wish.name, description: wish.description ?? '' }, wish.from) };
+  return { id, wish, ...planCreation({ id, name: wish.name, description: wish.description }, wish.from) };
 }
 
 /**
- * Makes a repository and looks at it from outside. The caller holds the `changes` lock. What a killed creation of the same name
- * left is cleared away first.
- * @returns the repository, and what was changed in a file from outside, in words
+ * Makes the file of a new repository where nobody sees it. Needs no lock, since it may take long.
+ * @returns what was changed in a file from outside, in words
  */
-export async function createRepository(
-  forge: Forge,
-  wish: NewRepositoryWish,
-): Promise<{ repository: Repository; sanitised: string[] }> {
-  const { name } = wish;
-  const before = findRepository(forge.store, name);
-  if (before?.state === 'creating') await endCreation(forge, before);
-  const { id, steps } = planNew(forge, wish);
-  if (existsSync(repositoryFile(forge.paths, name)))
-    throw new OperatorError(`There is already a file ${repositoryFile(forge.paths, name)}.`, {
-      next: 'It is adopted within seconds; see fossilrepo repo list.',
-      exit: 'usage',
-    });
-  const { visibility, description = '', hidden = false } = wish;
-  const row = insertRepository(forge.store, {
-    id,
-    name,
-    visibility,
-    description,
-    hidden,
-    file: makingPlace(id),
-  });
+export async function makeAside(forge: Forge, planned: PlannedCreation): Promise<string[]> {
+  sweepScratch(forge.paths);
   try {
-    const { sanitised } = await applyRepositorySteps(steps, forge);
-    const repository = getRepository(forge.store, name);
-    await checkRepository(forge, repository);
-    return { repository, sanitised };
+    return (await applyRepositorySteps([planned.aside], forge)).sanitised;
   } catch (error) {
-    if (findRepository(forge.store, name)?.state === 'creating') await endCreation(forge, row);
+    removeDatabase(join(forge.paths.data, makingPlace(planned.id)));
     throw error;
   }
 }
 
 /**
- * Ends a creation that was killed: one whose file had been moved in is finished, any other is taken back; nobody has seen it.
- * The caller holds the `changes` lock.
+ * Puts what was made aside into service and looks at it from outside. When that fails, or is killed, all is taken back: nobody
+ * was told of it. The caller holds the `changes` lock.
  */
-export async function endCreation(forge: Forge, row: Repository): Promise<void> {
-  const live = repositoryFile(forge.paths, row.name);
-  // A file that somebody put there meanwhile is another one.
-  if (existsSync(live) && repositoryId(live) === row.id) await applyRepositorySteps(planService(row), forge);
-  else forgetCreation(forge, row);
+export async function serveNew(forge: Forge, planned: PlannedCreation): Promise<Repository> {
+  const { id, wish, service } = planned;
+  const { name, visibility, hidden = false } = wish;
+  const aside = join(forge.paths.data, makingPlace(id));
+  const before = findRepository(forge.store, name);
+  if (before?.state === 'creating') await endCreation(forge, before);
+  try {
+    nameIsFree(forge, name);
+    const { description } = readRepository(aside);
+    insertRepository(forge.store, { id, name, visibility, description, hidden, file: makingPlace(id) });
+    await applyRepositorySteps(service, forge);
+  } catch (error) {
+    const row = findRepositoryById(forge.store, id);
+    // What can't be taken back now (the replica is away), the loop takes back later.
+    if (row) await endCreation(forge, row).catch(() => undefined);
+    else removeDatabase(aside);
+    throw error;
+  }
+  return getRepository(forge.store, name);
 }
 
-function forgetCreation(forge: Pick<Forge, 'paths' | 'store'>, row: Pick<Repository, 'id'>): void {
-  removeDatabase(join(forge.paths.data, makingPlace(row.id)));
+/** Both halves of a creation. The caller holds the `changes` lock. */
+export async function createRepository(forge: Forge, wish: NewRepositoryWish): Promise<Repository> {
+  const planned = planNew(forge, wish);
+  await makeAside(forge, planned);
+  return serveNew(forge, planned);
+}
+
+/** Takes back a creation that was killed or failed. The caller holds the `changes` lock. */
+export async function endCreation(forge: Forge, row: Repository): Promise<void> {
+  await applyRepositorySteps(planTakingBack(row, { live: isLive(forge, row) }), forge);
   removeRepository(forge.store, row.id);
+}
+
+/** A file that somebody put there meanwhile is another one. */
+function isLive({ paths }: Pick<Forge, 'paths'>, { id, name }: Repository): boolean {
+  const file = repositoryFile(paths, name);
+  try {
+    return existsSync(file) && repositoryId(file) === id;
+  } catch (error) {
+    if (error instanceof OperatorError) return false;
+    throw error;
+  }
+}
+
+/** @throws OperatorError when another repository has the name now, or a file has that is not adopted yet */
+export function nameIsFree(forge: Pick<Forge, 'store' | 'paths'>, name: string): void {
+  const row = findRepository(forge.store, name);
+  if (!row && !existsSync(repositoryFile(forge.paths, name))) return;
+  throw new OperatorError(
+    row
+      ? `There is already a repository ${name}.`
+      : `There is already a file ${repositoryFile(forge.paths, name)}, which is being adopted.`,
+    { next: 'Choose another name.', exit: 'usage' },
+  );
 }

@@ -94,6 +94,15 @@ export function setIdentity(
   }
 }
 
+/** Follows a rename: the project is called after the repository only where it was before. Writes the description, too. */
+export function nameRepository(
+  file: string,
+  named: { former: string; name: string; description: string },
+): void {
+  const follows = readRepository(file).projectName === named.former;
+  setIdentity(file, { name: follows ? named.name : undefined, description: named.description });
+}
+
 /** The size of a repository with its write-ahead log, in bytes; 0 when there is no file. */
 export const repositoryBytes = (file: string): number => sizeOf(file) + sizeOf(`${file}-wal`);
 

@@ -33,6 +33,7 @@ export function removeForeignSchema(database: DatabaseSync): string[] {
       database.exec(`DROP ${type} "${name.replaceAll('"', '""')}"`);
     } catch (error) {
       throw new OperatorError(`It holds the ${type} ${JSON.stringify(name)}, which cannot be removed.`, {
+        exit: 'check',
         cause: error,
       });
     }

@@ -35,7 +35,7 @@ export function sanitise(file: string): Sanitised {
   try {
     if (!hasFossilTables(database)) throw notComplete(file);
     const damage = database.prepare('PRAGMA quick_check(1)').get()?.['quick_check'];
-    if (damage !== 'ok') throw new OperatorError(`${file} is damaged: ${String(damage)}.`);
+    if (damage !== 'ok') throw new OperatorError(`${file} is damaged: ${String(damage)}.`, { exit: 'check' });
     database.exec('BEGIN IMMEDIATE');
     const schema = removeForeignSchema(database);
     makeCoreTablesAnew(database);
@@ -101,7 +101,7 @@ function projectCodeOf(database: DatabaseSync, file: string): string {
   const code = database.prepare("SELECT value FROM config WHERE name = 'project-code'").get()?.['value'];
   if (code === undefined) throw notComplete(file);
   if (typeof code !== 'string' || !/^[0-9a-fA-F]{40,64}$/.test(code))
-    throw new OperatorError(`${file} has a project code that Fossil would not make.`);
+    throw new OperatorError(`${file} has a project code that Fossil would not make.`, { exit: 'check' });
   return code;
 }
 
@@ -125,4 +125,4 @@ function inWords({ users, passwords, settings, aside, schema }: Omit<Sanitised, 
 }
 
 const notComplete = (file: string): OperatorError =>
-  new OperatorError(`${file} is not a complete Fossil repository.`);
+  new OperatorError(`${file} is not a complete Fossil repository.`, { exit: 'check' });

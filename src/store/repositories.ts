@@ -70,12 +70,13 @@ export function findRepository(store: Store, name: string): Repository | undefin
 }
 
 /** @throws OperatorError when there is none of that name */
-export function getRepository(store: Store, name: string): Repository {
+export function getRepository(
+  store: Store,
+  name: string,
+  next = 'fossilrepo repo list shows those there are.',
+): Repository {
   const found = findRepository(store, name);
-  if (!found)
-    throw new OperatorError(`There is no repository ${name}.`, {
-      next: 'fossilrepo repo list shows those there are.',
-    });
+  if (!found) throw new OperatorError(`There is no repository ${name}.`, { next });
   return found;
 }
 

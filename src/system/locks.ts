@@ -34,13 +34,16 @@ export async function withLock<T>(
         });
       await sleep(25);
     }
-    writeFileSync(holder, `${process.argv.slice(2).join(' ')} (process ${process.pid})`);
+    writeFileSync(holder, `${withoutPasswords(process.argv.slice(2).join(' '))} (process ${process.pid})`);
     belongsToFolder(paths.locks, holder);
     return await work();
   } finally {
     database.close();
   }
 }
+
+/** An address on a command line may hold a login's password. */
+const withoutPasswords = (text: string): string => text.replaceAll(/(:\/\/)[^/\s]*@/g, '$1');
 
 function tryLock(database: DatabaseSync): boolean {
   try {

@@ -133,7 +133,7 @@ describe('what was put into the folder', () => {
     copyFileSync(used, file);
     using writer = new DatabaseSync(file);
     writer.exec('BEGIN EXCLUSIVE');
-    expect(inspectCandidate(file)).toBe('incomplete');
+    expect(inspectCandidate(file)).toBe('busy');
     writer.exec('ROLLBACK');
     expect(inspectCandidate(file)).toBe('repository');
   });
