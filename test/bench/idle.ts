@@ -1,0 +1,57 @@
+import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import prettyBytes from 'pretty-bytes';
+import { type PartName, partNames } from '../../src/stack/parts.ts';
+import type { TestForge } from '../real/forge.ts';
+import type { Bench, Row } from './row.ts';
+
+/** What one would run by hand for the same repositories. */
+const bare: readonly PartName[] = ['repositories', 'replication', 'edge'];
+
+/** Memory and processor time of the four parts while nobody does anything; beside it the three programs among them. */
+export async function idle({ quick }: Bench, forge: TestForge, repositories: number): Promise<Row[]> {
+  // What just happened is not idleness.
+  await sleep(quick ? 2_000 : 30_000);
+  const span = quick ? 10_000 : 60_000;
+  const before = new Map(partNames.map((part) => [part, processorTime(forge.pidOf(part))]));
+  await sleep(span);
+  const share = (parts: readonly PartName[]) =>
+    parts.reduce((sum, part) => sum + processorTime(forge.pidOf(part)) - (before.get(part) ?? 0), 0) / span;
+  const memory = (parts: readonly PartName[], kind: Kind) =>
+    parts.reduce((sum, part) => sum + memoryOf(forge.pidOf(part), kind), 0);
+  const both = (parts: readonly PartName[]) =>
+    `${prettyBytes(memory(parts, 'VmRSS'))} / ${prettyBytes(memory(parts, 'RssAnon'))}`;
+  const each = partNames.map((part) => `${part} ${prettyBytes(memory([part], 'VmRSS'))}`).join(', ');
+  return [
+    {
+      name: `idle memory, ${repositories} repositories, RSS / anonymous of it`,
+      ours: `${both(partNames)} (${each})`,
+      instead: `Fossil, Litestream and Caddy alone: ${both(bare)}`,
+      goal: repositories <= 10 ? '200 MB' : '',
+      met: repositories <= 10 ? memory(partNames, 'VmRSS') <= 200e6 : null,
+    },
+    {
+      name: `idle processor time, ${repositories} repositories, of one core over ${span / 1000} s`,
+      ours: `${(share(partNames) * 100).toFixed(1)} %`,
+      instead: `Fossil, Litestream and Caddy alone, the canary's visit included: ${(share(bare) * 100).toFixed(1)} %`,
+      goal: '',
+      met: null,
+    },
+  ];
+}
+
+/** Of a process and its ended children, in milliseconds: proc_pid_stat(5), fields 14 to 17, in ticks of 10 ms. */
+function processorTime(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return fields.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks) * 10, 0);
+}
+
+/** Resident memory, and what of it is no file's content: only the latter cannot be dropped when memory is short (proc_pid_status(5)). */
+type Kind = 'VmRSS' | 'RssAnon';
+
+/** Bytes. */
+function memoryOf(pid: number, kind: Kind): number {
+  const text = readFileSync(`/proc/${pid}/status`, 'utf8');
+  return Number(new RegExp(`^${kind}:\\s+(\\d+) kB`, 'm').exec(text)?.[1] ?? 0) * 1024;
+}
