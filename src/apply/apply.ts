@@ -1,4 +1,5 @@
-import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Config } from '../config/config.ts';
 import type { Paths } from '../config/paths.ts';
 import { codeOf, messageOf, OperatorError } from '../errors.ts';
@@ -86,8 +87,10 @@ async function applyStep(step: Step, machine: Machine, done: Done): Promise<void
       return;
     case 'files':
       done.putBack.push(...[await publish(step, machine)].filter((back) => back !== undefined));
-      if (existsSync(paths.tmpfiles) && step.files.some((file) => file.path === paths.tmpfiles))
+      if (existsSync(paths.tmpfiles) && step.files.some((file) => file.path === paths.tmpfiles)) {
         await run(createTmpfiles(paths.tmpfiles));
+        giveLocks(paths);
+      }
       return;
     case 'secret':
       makeInstanceKey(step.path);
@@ -145,6 +148,13 @@ async function actOn(step: PartStep, { supervisor, paths }: Machine, done: Done)
   }
   forgetDue(paths, step.part);
   done.acted.push(step);
+}
+
+/** Our own lock is older than the folder's owner, who has to be able to take it next. */
+function giveLocks({ locks }: Paths): void {
+  if (!existsSync(locks)) return;
+  const { uid, gid } = statSync(locks);
+  for (const name of readdirSync(locks)) chownSync(join(locks, name), uid, gid);
 }
 
 /** A folder on which a disk is mounted is emptied and stays. */

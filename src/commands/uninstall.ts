@@ -50,6 +50,7 @@ function replicaToRemove({ config, paths }: Server): string | undefined {
 async function look({ paths, supervisor, run }: Server): Promise<RemovalFound> {
   const states = await supervisor.states();
   const record = readRecord(paths);
+  const packages = await packagesOf(paths, run);
   return {
     // The data folder is taken only when install made it and nothing else is in it.
     exists: (path) =>
@@ -60,25 +61,31 @@ async function look({ paths, supervisor, run }: Server): Promise<RemovalFound> {
     running: supervisor.kind === 'systemd' && [...states.values()].includes('running'),
     users: record.users,
     groups: record.groups,
-    packages: await removablePackages(paths, run),
+    packages: packages.removable,
+    packageGroups: packages.removable.length === packages.added.length ? listed(paths.groupsAdded) : [],
   };
 }
 
-/** The packages that install.sh added, except those that something else needs by now. */
-async function removablePackages(paths: Server['paths'], run: Server['run']): Promise<string[]> {
-  const added = (readIfThere(paths.packagesAdded) ?? '').split('\n').filter((line) => line !== '');
-  if (added.length === 0) return [];
+/** The packages that install.sh added, and of them those that nothing else needs by now. */
+async function packagesOf(
+  paths: Server['paths'],
+  run: Server['run'],
+): Promise<{ added: string[]; removable: string[] }> {
+  const added = listed(paths.packagesAdded);
+  if (added.length === 0) return { added, removable: [] };
   const plain = (name: string) => name.replace(/:.*/, '');
   const mine = new Set(added.map(plain));
   const free = async (names: string[]) => {
     const { stdout, code } = await run({ ...simulatePurge(names), accept: [100] });
     return code === 0 && readPurged(stdout).every((name) => mine.has(plain(name)));
   };
-  if (await free(added)) return added;
+  if (await free(added)) return { added, removable: added };
   const removable = [];
   for (const name of added) if (await free([name])) removable.push(name);
-  return removable;
+  return { added, removable };
 }
+
+const listed = (file: string) => (readIfThere(file) ?? '').split('\n').filter((line) => line !== '');
 
 async function agree(server: Server, purge: boolean, plan: string): Promise<void> {
   if (!process.stdin.isTTY)

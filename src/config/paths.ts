@@ -39,6 +39,7 @@ export function pathsUnder(root = '/') {
     /** What install made here (users, folders, packages), so that a purge takes away just that; root's own, and kept by `uninstall`. */
     record: at('var/lib/fossilrepo-install'),
     installed: at('var/lib/fossilrepo-install/installed.json'),
+    groupsAdded: at('var/lib/fossilrepo-install/groups-added'),
     packagesAdded: at('var/lib/fossilrepo-install/packages-added'),
     canary: at('var/lib/fossilrepo/canary'),
     fossilHome: at('var/lib/fossilrepo/home/fossil'),

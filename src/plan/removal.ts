@@ -12,6 +12,8 @@ export type RemovalFound = {
   users: readonly string[];
   groups: readonly string[];
   packages: readonly string[];
+  /** Groups that these packages made; Debian leaves them. */
+  packageGroups: readonly string[];
 };
 
 /** The program itself; it goes last, since it is what does the work. */
@@ -34,7 +36,9 @@ export function planRemoval(
   const remove = (title: string, ...list: string[]): Step[] =>
     list.filter(found.exists).map((path) => ({ do: 'remove', title, path }));
   const program = programPaths.filter(found.exists);
-  const service = units.some((unit) => found.exists(`${paths.units}/${unit}`));
+  // The folders' file goes after systemd has forgotten the units: while it is there, that may not have happened yet.
+  const service =
+    found.exists(paths.tmpfiles) || units.some((unit) => found.exists(`${paths.units}/${unit}`));
   return [
     ...(found.running
       ? [...partNames].reverse().map((part): Step => ({ do: 'part', part, action: 'stop' }))
@@ -57,6 +61,7 @@ export function planRemoval(
           ...(found.packages.length > 0
             ? [{ do: 'remove-packages', names: [...found.packages] } satisfies Step]
             : []),
+          ...found.packageGroups.map((name): Step => ({ do: 'remove-group', name })),
           // Until here it says what a killed purge has yet to take.
           ...remove('the record of what was installed', paths.record),
         ]
