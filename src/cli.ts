@@ -54,6 +54,7 @@ function serverCommands(program: Command): void {
       '--storage-keys <file>',
       'file with the storage keys, as in ~/.aws/credentials; - for standard input',
     )
+    .option('--fresh-replica', 'the replica was emptied on purpose: write all of it anew', false)
     .option('--yes', 'ask nothing', false)
     .option('--dry-run', 'show the plan and end', false)
     .action(async (_options, command: Command) =>

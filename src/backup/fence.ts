@@ -1,3 +1,4 @@
+import { OperatorError } from '../errors.ts';
 import type { Forge } from '../forge.ts';
 import { getSetting, setSetting, type Store } from '../store/store.ts';
 
@@ -9,6 +10,14 @@ export const isFenced = (store: Store): boolean => getSetting(store, 'replica.fe
 
 export function setFence(store: Store, up: boolean): void {
   if (isFenced(store) !== up) setSetting(store, 'replica.fenced', up ? 'yes' : 'no');
+}
+
+/** @throws OperatorError while the fence is up */
+export function refuseWhileFenced(store: Store): void {
+  if (isFenced(store))
+    throw new OperatorError('Nothing may be written to the replica now: it is not ours, or not there.', {
+      next: 'fossilrepo status says why and what to do.',
+    });
 }
 
 type Where = Pick<Forge['config']['replica'], 'url' | 'endpoint'>;

@@ -5,9 +5,8 @@ import { litestreamOf } from '../inspect/wish.ts';
 import { readTemplates } from '../inspect/templates.ts';
 import type { Repository } from '../store/repositories.ts';
 import { readIfThere, writeAtomic } from '../system/files.ts';
-import { OperatorError } from '../errors.ts';
 import { ControlError } from './control.ts';
-import { isFenced } from './fence.ts';
+import { refuseWhileFenced } from './fence.ts';
 import { partKey, replicaUrl } from './location.ts';
 import { openReplicaStore } from './open.ts';
 
@@ -29,10 +28,7 @@ export async function replicateNow(
   forge: Replicating,
   repository: Pick<Repository, 'id' | 'file'>,
 ): Promise<void> {
-  if (isFenced(forge.store))
-    throw new OperatorError('Nothing may be written to the replica now.', {
-      next: 'fossilrepo status says why.',
-    });
+  refuseWhileFenced(forge.store);
   writeLitestreamConfig(forge);
   const file = join(forge.paths.data, repository.file);
   await forge.litestream.register(

@@ -1,7 +1,8 @@
 import { coverageNow } from '../backup/coverage-now.ts';
 import { windowsOf } from '../backup/windows.ts';
-import { exitCodes } from '../errors.ts';
-import { withForge } from '../forge.ts';
+import type { RecoveryWindow } from '../backup/window.ts';
+import { exitCodes, messageOf } from '../errors.ts';
+import { type Forge, withForge } from '../forge.ts';
 import type { GlobalOptions } from '../server.ts';
 import { table } from '../system/table.ts';
 
@@ -9,12 +10,12 @@ import { table } from '../system/table.ts';
 export async function backupStatus(options: GlobalOptions): Promise<void> {
   await withForge(options, async (forge) => {
     const covered = await coverageNow(forge);
-    const windows = await windowsOf(
+    const windows = await windowsOrNone(
       forge,
       covered.map(({ id }) => id),
     );
     const repositories = covered.map(({ id, name, ok, ageSeconds, why }) => {
-      const window = windows.get(id);
+      const window = windows?.get(id);
       return {
         name,
         id,
@@ -25,7 +26,7 @@ export async function backupStatus(options: GlobalOptions): Promise<void> {
         to: window?.to?.toISOString() ?? null,
       };
     });
-    const ok = repositories.every((repository) => repository.ok);
+    const ok = windows !== undefined && repositories.every((repository) => repository.ok);
     const rows = repositories.map(({ name, ok: fine, ageSeconds, why, from, to }) => [
       fine ? 'ok' : 'RED',
       name,
@@ -37,4 +38,17 @@ export async function backupStatus(options: GlobalOptions): Promise<void> {
     forge.out.result({ ok, repositories }, table(['', 'NAME', 'AGE', 'FROM (UTC)', 'TO (UTC)', ''], rows));
     if (!ok) process.exitCode = exitCodes.check;
   });
+}
+
+/** Undefined when the storage can't be asked: how old the replica is matters most then, and Litestream knows that. */
+async function windowsOrNone(
+  forge: Forge,
+  ids: readonly string[],
+): Promise<Map<string, RecoveryWindow> | undefined> {
+  try {
+    return await windowsOf(forge, ids);
+  } catch (error) {
+    forge.out.warn(`From when to when it can be restored is not known: ${messageOf(error)}`);
+    return undefined;
+  }
 }

@@ -1,4 +1,6 @@
 import { confirm, input, select } from '@inquirer/prompts';
+import { existsSync } from 'node:fs';
+import { forgetClaim } from '../backup/fence.ts';
 import { type Answers, answeredConfig } from '../config/answers.ts';
 import { pathsUnder } from '../config/paths.ts';
 import { OperatorError } from '../errors.ts';
@@ -8,13 +10,15 @@ import { describePlan } from '../plan/describe.ts';
 import { readStorageKeys, storedKeys } from '../secrets/given.ts';
 import type { StorageCredentials } from '../secrets/storage.ts';
 import { type GlobalOptions, type Server, serverWith } from '../server.ts';
+import { readUp } from '../stack/foreground.ts';
+import { openStore } from '../store/store.ts';
 import { requireOwner } from '../system/identity.ts';
 import { readIfThere } from '../system/files.ts';
 import { applyAlone, planServer, showPlan } from './plan-and-apply.ts';
 import { prove } from './prove.ts';
 import { up } from './up.ts';
 
-type Flags = Answers & { storageKeys?: string; yes: boolean; dryRun: boolean };
+type Flags = Answers & { storageKeys?: string; yes: boolean; dryRun: boolean; freshReplica: boolean };
 
 /** `fossilrepo install`: a server, or other answers to the same questions. Run again it changes nothing. */
 export async function install(options: GlobalOptions, flags: Flags): Promise<void> {
@@ -27,13 +31,14 @@ export async function install(options: GlobalOptions, flags: Flags): Promise<voi
   const text = answeredConfig(former, answers);
   const server = serverWith(text, options);
 
-  await lookFirst(server, given ?? storedKeys(paths));
+  await lookFirst(server, given ?? storedKeys(paths), flags.freshReplica);
   const { steps, found } = await planServer(server, text, { keys: given });
   if (flags.dryRun) {
     showPlan(server, steps);
     return;
   }
-  if (server.supervisor.kind === 'foreground') {
+  if (flags.freshReplica && existsSync(paths.database)) startAnew(server);
+  if (server.supervisor.kind === 'foreground' && readUp(paths) === undefined) {
     await up(options, { configText: text, keys: given });
     return;
   }
@@ -49,11 +54,21 @@ export async function install(options: GlobalOptions, flags: Flags): Promise<voi
   await prove(options);
 }
 
+/** The loop claims the empty replica within seconds, and Litestream writes all of it anew. */
+function startAnew({ paths }: Pick<Server, 'paths'>): void {
+  using store = openStore(paths);
+  forgetClaim(store);
+}
+
 /** Everything that could stop the installation half way is looked at before it begins. */
-async function lookFirst(server: Server, keys: StorageCredentials | undefined): Promise<void> {
+async function lookFirst(
+  server: Server,
+  keys: StorageCredentials | undefined,
+  freshReplica: boolean,
+): Promise<void> {
   const found = [
     ...(await preflight({ ...server, processes: await server.supervisor.processes() })),
-    ...(await checkReplica(server, keys)),
+    ...(await checkReplica(server, keys, freshReplica)),
   ];
   refuseUnless(found);
   for (const { message, next } of found.filter(({ verdict }) => verdict === 'warn'))

@@ -35,7 +35,8 @@ const verdicts = {
 
 function render(url: string, replica: string, health: Health, events: readonly Event[]): string {
   const { level, findings, repositories, canary } = health;
-  const oldest = Math.max(0, ...repositories.map(({ ageSeconds }) => ageSeconds ?? 0));
+  const ages = repositories.flatMap(({ ageSeconds }) => ageSeconds ?? []);
+  const oldest = ages.length === 0 ? '' : `, the oldest ${Math.max(...ages).toFixed(1)} s ago`;
   const shown = findings.slice(0, 12);
   const lines = [
     `${colours[level]('●')} ${verdicts[level]}`,
@@ -49,7 +50,7 @@ function render(url: string, replica: string, health: Health, events: readonly E
     '',
     `address       ${url}`,
     `replica       ${replica}`,
-    `repositories  ${repositories.filter(({ ok }) => ok).length} of ${repositories.length} databases in the replica, the oldest ${oldest.toFixed(1)} s ago`,
+    `repositories  ${repositories.filter(({ ok }) => ok).length} of ${repositories.length} databases in the replica${oldest}`,
     `canary        ${canary === null ? 'has not flown yet' : canary.ok ? `pushed in ${canary.pushMs} ms, in the replica ${canary.replicaMs} ms later, ${ago(canary.at)} ago` : `failed ${ago(canary.at)} ago`}`,
     ...(events.length > 0 ? ['', 'lately'] : []),
     ...events.map(({ at, kind, text }) => `  ${new Date(at).toISOString().slice(0, 19)}Z  ${kind}: ${text}`),

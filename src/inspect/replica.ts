@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, rmdirSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { ownerConflict } from '../backup/owner.ts';
+import { wasClaimed } from '../backup/fence.ts';
+import { checkOwner, ownerConflict, thisOwner } from '../backup/owner.ts';
 import { openReplicaStore } from '../backup/open.ts';
 import { replicaPlace } from '../backup/location.ts';
 import { probeReplica } from '../backup/probe.ts';
@@ -8,12 +9,17 @@ import { messageOf, OperatorError } from '../errors.ts';
 import type { StorageCredentials } from '../secrets/storage.ts';
 import type { Server } from '../server.ts';
 import { instanceId, openStore } from '../store/store.ts';
+import type { ReplicaStore } from '../backup/store.ts';
 import type { Preflight } from './preflight.ts';
 
-/** Writes, reads, lists and deletes in the replica, and asks whose it is. A folder that isn't there yet is tried and taken away again. */
+/**
+ * Writes, reads, lists and deletes in the replica, and asks whose it is. A folder that isn't there yet is tried and taken away again.
+ * @param fresh whether it may be empty though this server wrote there before
+ */
 export async function checkReplica(
   server: Pick<Server, 'config' | 'paths'>,
   keys: StorageCredentials | undefined,
+  fresh = false,
 ): Promise<Preflight[]> {
   const { config, paths } = server;
   const place = replicaPlace(config.replica);
@@ -22,8 +28,17 @@ export async function checkReplica(
     if (place.kind === 'directory' && made) makeFolder(place.folder, place.folder === paths.replica);
     const store = openReplicaStore(config.replica, keys);
     await probeReplica(store);
-    const instance = existsSync(paths.database) ? currentInstance(paths) : undefined;
-    const conflict = await ownerConflict(store, instance);
+    const former = existsSync(paths.database) ? formerly(server) : undefined;
+    if (former?.claimed === true && !fresh && (await isEmpty(store, former.instance)))
+      return [
+        {
+          what: 'replica',
+          verdict: 'refuse',
+          message: `The replica at ${store.describe} is empty of what this server wrote there.`,
+          next: 'If it is a disk, mount it. If it was emptied on purpose: fossilrepo install --fresh-replica writes all of it anew.',
+        },
+      ];
+    const conflict = await ownerConflict(store, former?.instance);
     if (conflict) return [{ what: 'replica', verdict: 'refuse', ...conflict }];
   } catch (error) {
     const next = error instanceof OperatorError ? error.next : undefined;
@@ -51,7 +66,14 @@ function makeFolder(folder: string, isDefault: boolean): void {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
 }
 
-function currentInstance(paths: Server['paths']): string | undefined {
+const isEmpty = async (store: ReplicaStore, instance: string): Promise<boolean> =>
+  (await checkOwner(store, thisOwner(instance))) === 'missing';
+
+/** What the server that is here says of itself. */
+function formerly({ config, paths }: Pick<Server, 'config' | 'paths'>): {
+  instance: string;
+  claimed: boolean;
+} {
   using store = openStore(paths);
-  return instanceId(store);
+  return { instance: instanceId(store), claimed: wasClaimed(store, config.replica) };
 }

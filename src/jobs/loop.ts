@@ -30,9 +30,10 @@ const canaryPause = 55_000;
  * What it sees is written to `/run` after each look, for `status`.
  */
 export function startLoop(forge: Forge, log: (text: string) => void): Loop {
+  const failed = (error: unknown) => log(messageOf(error));
   const tries = backoff(() => Date.now());
   const strangers: Strangers = new Map();
-  const owner = watchOwner(forge);
+  const owner = watchOwner(forge, () => void look().catch(failed));
   const news = newsOf(log);
   const startedAt = new Date().toISOString();
   let turn = 0;
@@ -60,6 +61,8 @@ export function startLoop(forge: Forge, log: (text: string) => void): Loop {
   ];
 
   const sing = async (): Promise<void> => {
+    // While nothing may be written it would only say so once more.
+    if (!owner.ours()) return;
     const { canary } = state;
     if (canary?.ok === true && Date.now() - Date.parse(canary.at) < canaryPause) return;
     try {
@@ -72,7 +75,6 @@ export function startLoop(forge: Forge, log: (text: string) => void): Loop {
     }
   };
 
-  const failed = (error: unknown) => log(messageOf(error));
   const options = { protect: true, catch: failed };
   const jobs = [
     new Cron('*/2 * * * * *', options, look),

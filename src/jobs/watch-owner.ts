@@ -23,8 +23,9 @@ export type OwnerWatch = {
 /**
  * While the replica is another's or its disk isn't there, Litestream runs without any database, so that no byte goes to the wrong place.
  * A folder is watched besides being asked: until the next question Litestream would write into the empty place.
+ * @param changed called when the findings have become others
  */
-export function watchOwner(forge: Forge): OwnerWatch {
+export function watchOwner(forge: Forge, changed: () => void): OwnerWatch {
   const place = replicaPlace(forge.config.replica);
   const store = openReplicaStore(forge.config.replica, forge.secrets.storage);
   let ownership: Ownership | undefined;
@@ -34,12 +35,14 @@ export function watchOwner(forge: Forge): OwnerWatch {
 
   const look = async () => {
     const fencedBefore = isFenced(forge.store);
+    const before = ownership?.is;
     ownership = await judgeOwnership(forge);
     failures = ownership.is === 'unreachable' ? failures + 1 : 0;
     const fenced = isFenced(forge.store);
     if (fenced) await stopWriting(forge);
     else if (fencedBefore) await endLitestream(forge, 'SIGTERM');
     watchFolder(ownership.is === 'ours');
+    if (ownership.is !== before) changed();
   };
 
   const check = () =>

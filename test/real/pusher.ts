@@ -1,0 +1,110 @@
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { partKey, replicaUrl } from '../../src/backup/location.ts';
+import { loadConfig } from '../../src/config/config.ts';
+import { pathsUnder, programHome } from '../../src/config/paths.ts';
+import { litestreamEnvironment } from '../../src/programs/litestream.ts';
+import { cleanEnvironment, run } from '../../src/system/run.ts';
+import { instanceId, openStore } from '../../src/store/store.ts';
+import { newPerson, type Shown } from './client.ts';
+import type { TestForge } from './forge.ts';
+
+const litestream = join(programHome, 'embedded/programs/bin/litestream');
+
+/** Somebody who commits and pushes all the time. A commit counts as acknowledged when the push succeeded and the server's file had it. */
+export async function startPusher(forge: TestForge, name: string) {
+  const person = newPerson();
+  const { token } = await forge.json<{ token: string }>('user', 'token', 'admin');
+  const shown = await forge.json<Shown>('repo', 'create', name);
+  const folder = await person.checkout(shown.cloneUrl, `admin:${token}`);
+  const acknowledged: string[] = [];
+  let refused = 0;
+  const ended = new AbortController();
+
+  const one = async (): Promise<boolean> => {
+    const number = acknowledged.length + refused;
+    const hash = await person.commit(folder, `file-${number}.txt`, `${number} ${Math.random()}`);
+    const taken = (await person.push(folder)) && has(shown.path, [hash]).length === 0;
+    if (taken) acknowledged.push(hash);
+    else refused += 1;
+    return taken;
+  };
+  const working = (async () => {
+    while (!ended.signal.aborted) {
+      await one();
+      await sleep(150);
+    }
+  })();
+
+  return {
+    ...shown,
+    acknowledged,
+    refused: () => refused,
+    /** Ends the pushing; the last push is done. */
+    stop: async () => {
+      ended.abort();
+      await working;
+    },
+    one,
+    /** What somebody with a shell on the server does to the live file with Fossil. */
+    byHand: async (command: string, ...input: string[]) => {
+      const as = process.getuid?.() === 0 ? statSync(shown.path) : undefined;
+      await run({
+        argv: ['fossil', command, ...(command === 'sql' ? ['-R'] : []), shown.path],
+        env: { HOME: tmpdir(), USER: 'admin' },
+        input: input.join('\n'),
+        ...(as && { as: { uid: as.uid, gid: as.gid } }),
+      });
+    },
+    /** The acknowledged commits that the server's file lacks. */
+    lostLive: () => has(shown.path, acknowledged),
+    /** The acknowledged commits that a restore with Litestream itself lacks. */
+    lostInReplica: async () => {
+      const into = mkdtempSync(join(tmpdir(), 'restored-'));
+      try {
+        await restore(forge.root, shown.id, join(into, 'restored.fossil'));
+        return has(join(into, 'restored.fossil'), acknowledged);
+      } finally {
+        rmSync(into, { recursive: true, force: true });
+      }
+    },
+    [Symbol.asyncDispose]: async () => {
+      ended.abort();
+      await working.catch(() => undefined);
+      person[Symbol.dispose]();
+    },
+  };
+}
+
+/** Those of the hashes that are not in a repository's file. */
+function has(file: string, hashes: readonly string[]): string[] {
+  using database = disposable(new DatabaseSync(file, { readOnly: true, timeout: 10_000 }));
+  const found = database.prepare('SELECT 1 FROM blob WHERE uuid = ? AND size >= 0');
+  return hashes.filter((hash) => found.get(hash) === undefined);
+}
+
+const disposable = (database: DatabaseSync) =>
+  Object.assign(database, { [Symbol.dispose]: () => database.close() });
+
+async function restore(root: string, id: string, to: string): Promise<void> {
+  const paths = pathsUnder(root);
+  const { replica } = loadConfig(paths);
+  const url = replicaUrl(replica, instanceOf(root), `repos/${id}`);
+  const keys = replica.url.startsWith('s3:') ? join(paths.secrets, 'storage') : undefined;
+  await run({
+    argv: [litestream, 'restore', '-integrity-check', 'full', '-o', to, url],
+    env: cleanEnvironment(litestreamEnvironment(keys)),
+  });
+}
+
+export function instanceOf(root: string): string {
+  using store = openStore(pathsUnder(root));
+  return instanceId(store);
+}
+
+/** The folder of a repository's replica, for a replica in a folder. */
+export const replicaFolderOf = (replica: string, root: string, id: string) =>
+  join(replica, partKey(instanceOf(root), `repos/${id}`));
