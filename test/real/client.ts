@@ -96,7 +96,7 @@ export function newPerson() {
     /** Fossil answers 0 for a refused push, too: it says so in words. @returns whether the server took it */
     push: async (folder: string, ...args: string[]): Promise<boolean> => {
       const { stdout, stderr, code } = await fossil(folder, 'push', ...args);
-      return code === 0 && !/error|not authorized|failed/i.test(stdout + stderr);
+      return code === 0 && !/error|server says|not authorized|failed/i.test(stdout + stderr);
     },
     [Symbol.dispose]: () => rmSync(home, { recursive: true, force: true }),
   };
