@@ -69,5 +69,5 @@ function unreachable(error: unknown): Ownership {
   const cause = error instanceof Error ? codeOf(error.cause) : undefined;
   return cause === 'ENOENT' || cause === 'ENOTDIR'
     ? { is: 'missing', what, next }
-    : { is: 'unreachable', what, next };
+    : { is: 'unreachable', what: `The replica can't be used: ${what}`, next };
 }

@@ -4,13 +4,14 @@ import { coverageNow } from '../backup/coverage-now.ts';
 import { messageOf, OperatorError } from '../errors.ts';
 import type { Forge } from '../forge.ts';
 import { ensureCanary, flyCanary } from '../health/canary.ts';
+import { lookAtDisk } from '../health/disk.ts';
 import type { Finding } from '../health/finding.ts';
 import { type LoopState, writeLoopState } from '../health/loop-state.ts';
 import { probeParts } from '../health/parts.ts';
 import { purgeExpired } from '../repos/change.ts';
 import { addEvent } from '../store/events.ts';
 import { withLock } from '../system/locks.ts';
-import { adoptStrangers, findStrangers, type Strangers } from './adopt.ts';
+import { adoptStrangers, findStrangers } from './adopt.ts';
 import { backoff } from './backoff.ts';
 import { mend, mendAccess } from './mend.ts';
 import { newsOf } from './news.ts';
@@ -32,7 +33,6 @@ const canaryPause = 55_000;
 export function startLoop(forge: Forge, log: (text: string) => void): Loop {
   const failed = (error: unknown) => log(messageOf(error));
   const tries = backoff(() => Date.now());
-  const strangers: Strangers = new Map();
   const owner = watchOwner(forge, () => void look().catch(failed));
   const news = newsOf(log);
   const startedAt = new Date().toISOString();
@@ -41,8 +41,18 @@ export function startLoop(forge: Forge, log: (text: string) => void): Loop {
   let state: LoopState = { startedAt, at: startedAt, findings: [], covered: [], canary: null };
 
   const look = async (): Promise<void> => {
-    const [parts, covered] = await Promise.all([probeParts(forge), coverageNow(forge)]);
-    const findings = [...parts, ...owner.findings(), ...mending.found, ...mendingLong(mending.since)];
+    const [parts, disk, covered] = await Promise.all([
+      probeParts(forge),
+      lookAtDisk(forge.paths.data, 'The disk of'),
+      coverageNow(forge),
+    ]);
+    const findings = [
+      ...parts,
+      ...disk,
+      ...owner.findings(),
+      ...mending.found,
+      ...mendingLong(mending.since),
+    ];
     state = { ...state, at: new Date().toISOString(), findings, covered };
     writeLoopState(forge.paths, state);
     news(findings);
@@ -56,7 +66,7 @@ export function startLoop(forge: Forge, log: (text: string) => void): Loop {
 
   const mendEach = async (): Promise<Finding[]> => [
     ...(await guarded('server', () => mend(forge, tries))),
-    ...(await guarded('adoption', () => adoptStrangers(forge, findStrangers(forge), strangers, Date.now()))),
+    ...(await guarded('adoption', () => adoptStrangers(forge, findStrangers(forge), Date.now()))),
     ...(await guarded('access', () => Promise.resolve(mendAccess(forge, turn++)))),
   ];
 

@@ -1,10 +1,12 @@
 import { type FSWatcher, watch } from 'node:fs';
+import pMap from 'p-map';
 import { isFenced } from '../backup/fence.ts';
 import { replicaPlace } from '../backup/location.ts';
 import { openReplicaStore } from '../backup/open.ts';
 import { beatOwner, thisOwner } from '../backup/owner.ts';
 import { judgeOwnership, type Ownership } from '../backup/ownership.ts';
 import type { Forge } from '../forge.ts';
+import { lookAtDisk } from '../health/disk.ts';
 import type { Finding } from '../health/finding.ts';
 
 /** Sees to it that the replica is this server's alone. */
@@ -30,19 +32,27 @@ export function watchOwner(forge: Forge, changed: () => void): OwnerWatch {
   const store = openReplicaStore(forge.config.replica, forge.secrets.storage);
   let ownership: Ownership | undefined;
   let failures = 0;
+  let room: Finding[] = [];
   let looking: Promise<void> | undefined;
   let watcher: FSWatcher | undefined;
 
   const look = async () => {
     const fencedBefore = isFenced(forge.store);
     const before = ownership?.is;
-    ownership = await judgeOwnership(forge);
-    failures = ownership.is === 'unreachable' ? failures + 1 : 0;
+    const now = await judgeOwnership(forge);
+    ownership = now;
+    failures = now.is === 'unreachable' ? failures + 1 : 0;
     const fenced = isFenced(forge.store);
     if (fenced) await stopWriting(forge);
     else if (fencedBefore) await endLitestream(forge, 'SIGTERM');
-    watchFolder(ownership.is === 'ours');
-    if (ownership.is !== before) changed();
+    else if (before === 'unreachable' && now.is === 'ours') void catchUp(forge);
+    watchFolder(now.is === 'ours');
+    // Only a folder that has just answered: a file server that is gone would block.
+    room =
+      now.is === 'ours' && place.kind === 'directory'
+        ? await lookAtDisk(place.folder, "The disk of the replica's folder")
+        : [];
+    if (now.is !== before) changed();
   };
 
   const check = () =>
@@ -65,7 +75,7 @@ export function watchOwner(forge: Forge, changed: () => void): OwnerWatch {
   return {
     ours: () => ownership !== undefined && !isFenced(forge.store),
     findings: () => {
-      if (!ownership || ownership.is === 'ours') return [];
+      if (!ownership || ownership.is === 'ours') return room;
       // One request that fails is no outage.
       if (ownership.is === 'unreachable' && failures < 2) return [];
       const { what, next } = ownership;
@@ -87,6 +97,12 @@ async function stopWriting(forge: Pick<Forge, 'litestream'>): Promise<void> {
     () => 0,
   );
   if (databases > 0) await endLitestream(forge, 'SIGKILL');
+}
+
+/** After an outage Litestream itself waits, the longer it was the longer: up to five minutes (its db.go). */
+async function catchUp({ litestream }: Pick<Forge, 'litestream'>): Promise<void> {
+  const listed = await litestream.list().catch(() => []);
+  await pMap(listed, ({ path }) => litestream.syncNow(path).catch(() => undefined), { concurrency: 8 });
 }
 
 /** Whoever keeps the parts running starts it again, with today's configuration. */

@@ -1,0 +1,54 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { eventually, startForge } from './forge.ts';
+import { measured } from './processes.ts';
+import { startPusher } from './pusher.ts';
+
+/** A disk of its own, of a few megabytes; mounting it needs root, as test/all has. */
+function smallDisk() {
+  const folder = mkdtempSync(join(tmpdir(), 'small-disk-'));
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=8m,mode=0777', 'tmpfs', folder]);
+  return {
+    folder: join(folder, 'replica'),
+    fill: () => {
+      const { bavail, bsize } = statfsSync(folder);
+      writeFileSync(join(folder, 'others'), Buffer.alloc(bavail * bsize));
+    },
+    empty: () => rmSync(join(folder, 'others')),
+    [Symbol.dispose]: () => {
+      execFileSync('umount', ['--lazy', folder]);
+      rmSync(folder, { recursive: true });
+    },
+  };
+}
+
+test('the disk of the replica is full: red; when there is room again all is sent', async () => {
+  using disk = smallDisk();
+  await using forge = await startForge({
+    config: { replica: { url: `file://${disk.folder}`, maxAge: '5s' } },
+  });
+  await using pusher = await startPusher(forge, 'busy');
+  const status = () => forge.cli('status');
+  await eventually(async () => (await status()).code === 0, 30_000, 'green before');
+  disk.fill();
+  const red = await eventually(async () => (await status()).code === 4, 20_000, 'red');
+  measured(`replica's disk full: red after ${red.toFixed(0)} ms\n${(await status()).stdout}`);
+  expect((await forge.cli('backup', 'now', 'busy')).code).toBe(1);
+  await eventually(
+    async () => /disk of the replica's folder .* is full/.test((await status()).stdout),
+    6_000,
+    'says why',
+  );
+  const pushes = pusher.acknowledged.length;
+  await eventually(() => pusher.acknowledged.length > pushes + 3, 10_000, 'pushes go on');
+  disk.empty();
+  const green = await eventually(async () => (await status()).code === 0, 60_000, 'green again');
+  measured(`room again: green after ${green.toFixed(0)} ms`);
+  await pusher.stop();
+  expect((await forge.cli('backup', 'now')).code).toBe(0);
+  expect(pusher.lostLive()).toEqual([]);
+  expect(await pusher.lostInReplica()).toEqual([]);
+});
