@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { type Found, planChanges } from '../../src/plan/changes.ts';
 import { describePlan } from '../../src/plan/describe.ts';
 import type { Wanted } from '../../src/plan/wanted.ts';
+import { secret } from '../../src/secrets/secret.ts';
 
 const nothing: Found = {
   groups: new Set(),
@@ -90,5 +91,33 @@ describe('a plan', () => {
       directories: new Map([['/data', { mode: 0o700, owner: { user: 'x', group: 'y' } }]]),
     };
     expect(planChanges([data], found)).toEqual([]);
+  });
+
+  test('goes on with what a killed command left to do, and restarts what is outdated', () => {
+    const found: Found = { ...nothing, files: inPlace('new\n'), parts: new Map([['edge', 'running']]) };
+    expect(planChanges([caddyfile, edge], { ...found, due: { edge: 'reload' } })).toEqual([
+      { do: 'part', part: 'edge', action: 'reload' },
+    ]);
+    expect(planChanges([caddyfile, edge], { ...found, parts: new Map([['edge', 'outdated']]) })).toEqual([
+      { do: 'part', part: 'edge', action: 'restart' },
+    ]);
+  });
+
+  test('writes storage keys that differ, restarts who uses them, and shows none of them', () => {
+    const keys = { id: 'AKID', secret: secret('hush-hush') };
+    const wanted: Wanted[] = [
+      {
+        is: 'storage-keys',
+        path: '/etc/x/storage',
+        keys,
+        then: [{ part: 'replication', action: 'restart' }],
+      },
+      { is: 'part', part: 'replication', unit: 'x' },
+    ];
+    const running: Found = { ...nothing, parts: new Map([['replication', 'running']]) };
+    expect(planChanges(wanted, running)).toEqual([]);
+    const steps = planChanges(wanted, { ...running, storageKeys: false });
+    expect(steps.map((step) => step.do)).toEqual(['storage-keys', 'part']);
+    expect(describePlan(steps) + JSON.stringify(steps)).not.toContain('hush');
   });
 });
