@@ -1,9 +1,7 @@
-import { confirm, input, select } from '@inquirer/prompts';
 import { existsSync } from 'node:fs';
 import { forgetClaim } from '../backup/fence.ts';
 import { type Answers, answeredConfig } from '../config/answers.ts';
 import { pathsUnder } from '../config/paths.ts';
-import { OperatorError } from '../errors.ts';
 import { preflight, refuseUnless } from '../inspect/preflight.ts';
 import { checkReplica } from '../inspect/replica.ts';
 import { describePlan } from '../plan/describe.ts';
@@ -16,6 +14,7 @@ import { requireOwner } from '../system/identity.ts';
 import { readIfThere } from '../system/files.ts';
 import { applyAlone, planServer, showPlan } from './plan-and-apply.ts';
 import { prove } from './prove.ts';
+import { agreed, askForServer, somebodyIsThere } from './questions.ts';
 import { up } from './up.ts';
 
 type Flags = Answers & { storageKeys?: string; yes: boolean; dryRun: boolean; freshReplica: boolean };
@@ -25,9 +24,12 @@ export async function install(options: GlobalOptions, flags: Flags): Promise<voi
   const paths = pathsUnder(options.root);
   requireOwner(paths);
   const former = readIfThere(paths.config);
-  const given = flags.storageKeys === undefined ? undefined : readStorageKeys(flags.storageKeys);
-  const interactive = !flags.yes && !flags.dryRun && process.stdin.isTTY && process.stderr.isTTY;
-  const answers = interactive && former === undefined ? await ask(flags) : flags;
+  const inFile = flags.storageKeys === undefined ? undefined : readStorageKeys(flags.storageKeys);
+  const interactive = !flags.yes && !flags.dryRun && somebodyIsThere();
+  const { answers, keys: given } =
+    interactive && former === undefined
+      ? await askForServer(flags, inFile, paths.replica)
+      : { answers: flags, keys: inFile };
   const text = answeredConfig(former, answers);
   const server = serverWith(text, options);
 
@@ -45,7 +47,10 @@ export async function install(options: GlobalOptions, flags: Flags): Promise<voi
   if (steps.length === 0)
     server.out.say('Nothing to do: this server is as it should be. Looking at it from outside:');
   else {
-    if (interactive) await agree(server, describePlan(steps));
+    if (interactive) {
+      server.out.say(describePlan(steps));
+      await agreed('Do this?', true);
+    }
     // Litestream's configuration needs the instance: a new server gets that first, its parts after.
     if (!found.instance)
       await applyAlone(server, (await planServer(server, text, { parts: false, keys: given })).steps);
@@ -73,45 +78,4 @@ async function lookFirst(
   refuseUnless(found);
   for (const { message, next } of found.filter(({ verdict }) => verdict === 'warn'))
     server.out.warn(next === undefined ? message : `${message} ${next}`);
-}
-
-async function ask(flags: Flags): Promise<Answers> {
-  const domain =
-    flags.domain ??
-    (await input({ message: 'Domain (repositories answer at NAME.DOMAIN)', default: 'localhost' }));
-  const local = domain === 'localhost' || domain.endsWith('.localhost');
-  const email =
-    flags.email ??
-    (local ? '' : await input({ message: 'E-mail for the certificate authority (may be empty)' }));
-  const kind =
-    flags.replica === undefined
-      ? await select({
-          message: 'Where shall every commit go?',
-          choices: [
-            { name: 'S3-compatible storage', value: 's3' },
-            { name: 'a folder, on another disk if possible', value: 'folder' },
-          ],
-        })
-      : 'given';
-  const replica =
-    kind === 'given'
-      ? flags.replica
-      : kind === 's3'
-        ? await input({ message: 'Address (s3://BUCKET/PREFIX)' })
-        : `file://${await input({ message: 'Folder', default: '/var/backups/fossilrepo' })}`;
-  const endpoint =
-    flags.endpoint ?? (kind === 's3' ? await input({ message: 'Endpoint (empty for Amazon)' }) : '');
-  return {
-    ...flags,
-    domain,
-    ...(email !== '' && { email }),
-    ...(replica !== undefined && { replica }),
-    ...(endpoint !== '' && { endpoint }),
-  };
-}
-
-async function agree(server: Server, plan: string): Promise<void> {
-  server.out.say(plan);
-  if (!(await confirm({ message: 'Do this?', default: true })))
-    throw new OperatorError('Nothing was changed.', { exit: 'cancelled' });
 }

@@ -1,5 +1,3 @@
-import { confirm } from '@inquirer/prompts';
-import { OperatorError } from '../errors.ts';
 import { changeForge, type Forge } from '../forge.ts';
 import { describeRepositoryPlan } from '../plan/describe-repository.ts';
 import { planPurge } from '../plan/repository.ts';
@@ -15,6 +13,7 @@ import {
   type Repository,
   type Visibility,
 } from '../store/repositories.ts';
+import { agreed } from './questions.ts';
 
 type Flags = { dryRun: boolean };
 
@@ -69,7 +68,7 @@ export function repoDelete(options: GlobalOptions, name: string, flags: Flags & 
     const row = getRepository(forge.store, name);
     const planned = changeOf(forge, row, { state: 'trashed', deletedAt: Date.now() });
     if (dry(forge, planned.steps, flags)) return;
-    await agree(forge, flags, `Delete ${name}? It can be undeleted for some weeks.`);
+    if (!flags.yes) await agreed(`Delete ${name}? It can be undeleted for some weeks.`, false);
     tellDeleted(forge, await applyChange(forge, planned));
   });
 }
@@ -98,11 +97,11 @@ export function repoPurge(options: GlobalOptions, nameOrId: string, flags: Flags
   return changeForge(options, async (forge) => {
     const row = getTrashed(forge, nameOrId);
     if (dry(forge, planPurge(row), flags)) return;
-    await agree(
-      forge,
-      flags,
-      `Destroy ${row.name} (${row.id}) and its whole history in the replica? Nothing brings it back.`,
-    );
+    if (!flags.yes)
+      await agreed(
+        `Destroy ${row.name} (${row.id}) and its whole history in the replica? Nothing brings it back.`,
+        false,
+      );
     await purge(forge, row);
     forge.out.result({ name: row.name, id: row.id }, `${row.name} is gone.`);
   });
@@ -125,12 +124,4 @@ async function report(forge: Forge, row: Repository): Promise<void> {
 function dry(forge: Forge, steps: RepositoryChange['steps'], flags: Flags): boolean {
   if (flags.dryRun || steps.length === 0) forge.out.result({ steps }, describeRepositoryPlan(steps));
   return flags.dryRun || steps.length === 0;
-}
-
-async function agree(forge: Forge, flags: { yes: boolean }, question: string): Promise<void> {
-  if (flags.yes) return;
-  if (!forge.out.live || !process.stdin.isTTY)
-    throw new OperatorError('This needs a yes.', { next: 'Add --yes.', exit: 'usage' });
-  if (!(await confirm({ message: question, default: false })))
-    throw new OperatorError('Nothing was changed.', { exit: 'cancelled' });
 }

@@ -1,4 +1,3 @@
-import { input } from '@inquirer/prompts';
 import { existsSync, readdirSync } from 'node:fs';
 import { applySteps } from '../apply/apply.ts';
 import { readRecord } from '../apply/record.ts';
@@ -13,6 +12,7 @@ import { pathsUnder } from '../config/paths.ts';
 import { readIfThere } from '../system/files.ts';
 import { requireOwner } from '../system/identity.ts';
 import { showPlan } from './plan-and-apply.ts';
+import { typed } from './questions.ts';
 
 type Flags = { purge: boolean; yes: boolean; dryRun: boolean };
 
@@ -31,7 +31,11 @@ export async function uninstall(options: GlobalOptions, flags: Flags): Promise<v
     showPlan(server, steps);
     return;
   }
-  if (!flags.yes) await agree(server, flags.purge, describePlan(steps));
+  if (!flags.yes) {
+    server.out.say(describePlan(steps));
+    if (flags.purge) await typed(server.config.domain, 'destroy all repositories of this server');
+    else await typed('yes', 'remove fossilrepo');
+  }
   // Without the lock: its folder is one of the things that go.
   await applySteps(steps, server);
   server.out.result(
@@ -86,19 +90,3 @@ async function packagesOf(
 }
 
 const listed = (file: string) => (readIfThere(file) ?? '').split('\n').filter((line) => line !== '');
-
-async function agree(server: Server, purge: boolean, plan: string): Promise<void> {
-  if (!process.stdin.isTTY)
-    throw new OperatorError('This needs a yes.', {
-      next: 'Add --yes; --dry-run shows what would be done.',
-      exit: 'usage',
-    });
-  server.out.say(plan);
-  const word = purge ? server.config.domain : 'yes';
-  const typed = await input({
-    message: purge
-      ? `Type ${word} to destroy all repositories of this server`
-      : `Type ${word} to remove fossilrepo`,
-  });
-  if (typed !== word) throw new OperatorError('Nothing was changed.', { exit: 'cancelled' });
-}

@@ -1,0 +1,92 @@
+import { confirm, input, password, select } from '@inquirer/prompts';
+import type { Answers } from '../config/answers.ts';
+import { OperatorError } from '../errors.ts';
+import { secret } from '../secrets/secret.ts';
+import type { StorageCredentials } from '../secrets/storage.ts';
+
+/** Questions are talk: standard output is for results. */
+const terminal = { output: process.stderr };
+
+/** What install has to know; what a flag said is not asked. */
+export type Asked = { answers: Answers; keys: StorageCredentials | undefined };
+
+/**
+ * Asks the person at the terminal, before anything is looked at or touched.
+ * @param defaultFolder where the replica goes when nothing better is named
+ */
+export async function askForServer(
+  flags: Answers,
+  given: StorageCredentials | undefined,
+  defaultFolder: string,
+): Promise<Asked> {
+  const domain =
+    flags.domain ??
+    (await input({ message: 'Domain (repositories answer at NAME.DOMAIN)', default: 'localhost' }, terminal));
+  const local = domain === 'localhost' || domain.endsWith('.localhost');
+  const email =
+    flags.email ??
+    (local ? '' : await input({ message: 'E-mail for the certificate authority (may be empty)' }, terminal));
+  const replica = flags.replica ?? (await askForReplica(defaultFolder));
+  const inS3 = replica.startsWith('s3://');
+  const endpoint =
+    flags.endpoint ??
+    (inS3 ? await input({ message: 'Endpoint of the storage (empty for Amazon)' }, terminal) : '');
+  const keys = given ?? (inS3 ? await askForKeys() : undefined);
+  return {
+    answers: {
+      ...flags,
+      domain,
+      replica,
+      ...(email !== '' && { email }),
+      ...(endpoint !== '' && { endpoint }),
+    },
+    keys,
+  };
+}
+
+async function askForReplica(defaultFolder: string): Promise<string> {
+  const choices = [
+    { name: 'S3-compatible storage', value: 's3' },
+    { name: 'a folder, on another disk if possible', value: 'folder' },
+  ] as const;
+  const kind = await select({ message: 'Where shall every commit go?', choices }, terminal);
+  if (kind === 'folder')
+    return `file://${await input({ message: 'Folder', default: defaultFolder }, terminal)}`;
+  return await input(
+    {
+      message: 'Address (s3://BUCKET/PREFIX)',
+      validate: (text) => text.startsWith('s3://') || 'It begins with s3://',
+    },
+    terminal,
+  );
+}
+
+async function askForKeys(): Promise<StorageCredentials> {
+  const id = await input({ message: 'Access key ID of the storage', required: true }, terminal);
+  return { id, secret: secret(await password({ message: 'Secret access key', mask: true }, terminal)) };
+}
+
+/** Whether a person is there to be asked: at the keyboard and at the screen. */
+export const somebodyIsThere = (): boolean => process.stdin.isTTY && process.stderr.isTTY;
+
+/** @throws OperatorError: cancelled when the person says no, usage when nobody is there */
+export async function agreed(question: string, presumed: boolean): Promise<void> {
+  requireSomebody();
+  if (!(await confirm({ message: question, default: presumed }, terminal))) throw cancelled();
+}
+
+/** Has a word typed out, for what can't be taken back. @throws OperatorError as `agreed` */
+export async function typed(word: string, what: string): Promise<void> {
+  requireSomebody();
+  if ((await input({ message: `Type ${word} to ${what}` }, terminal)) !== word) throw cancelled();
+}
+
+function requireSomebody(): void {
+  if (!somebodyIsThere())
+    throw new OperatorError('This needs a yes.', {
+      next: 'Add --yes; --dry-run shows what would be done.',
+      exit: 'usage',
+    });
+}
+
+const cancelled = () => new OperatorError('Nothing was changed.', { exit: 'cancelled' });
