@@ -41,15 +41,16 @@ const checkout = resolve(import.meta.dirname, '../..');
 /**
  * Boots a server that has nothing but Debian: a copy of the pristine tree under systemd-nspawn, in some three seconds.
  * Waits for another guest to end, as all share the machine's ports.
+ * @param kind `plain`: a container without systemd, as Docker's
  * @throws Error when guests can't be booted here, or this one does not come up
  */
-export async function bootGuest(suite: Suite): Promise<Guest> {
+export async function bootGuest(suite: Suite, kind: 'server' | 'plain' = 'server'): Promise<Guest> {
   checkMachine();
   const tree = await pristineTree(suite);
   const name = `guest-${suite}-${process.pid}-${Date.now() % 1_000_000}`;
   const root = join(guestsFolder, name);
   // A session of its own: Ctrl-C reaches the test, and the guest ends in order after it.
-  const keeper = spawn(join(import.meta.dirname, 'guest-keeper'), [guestsFolder, tree, root, name], {
+  const keeper = spawn(join(import.meta.dirname, 'guest-keeper'), [guestsFolder, tree, root, name, kind], {
     detached: true,
     stdio: ['pipe', 'pipe', 'inherit'],
   });
@@ -82,7 +83,7 @@ export async function bootGuest(suite: Suite): Promise<Guest> {
     reboot: async () => {
       const before = await leaderOf(root);
       await run('systemctl reboot').catch(() => undefined);
-      await untilUp(root, before);
+      await untilUp(root, { former: before });
     },
   };
   try {
@@ -90,7 +91,7 @@ export async function bootGuest(suite: Suite): Promise<Guest> {
       once(keeper.stdout, 'data'),
       ended.then(() => Promise.reject(new Error('its copy failed'))),
     ]);
-    await untilUp(root);
+    await untilUp(root, { kind });
     await shareNetworkSettings(guest);
     return guest;
   } catch (error) {
@@ -123,14 +124,18 @@ async function leaderOf(root: string): Promise<string | undefined> {
   return children.trim().split(' ')[0] || undefined;
 }
 
-/** Waits, a minute at most, until systemd has started all there is, in another life than the one given. */
-async function untilUp(root: string, former?: string): Promise<void> {
+/** Waits, a minute at most, until systemd has started all there is, in another life than the former. */
+async function untilUp(
+  root: string,
+  { former, kind = 'server' }: { former?: string | undefined; kind?: 'server' | 'plain' },
+): Promise<void> {
   const end = Date.now() + 60_000;
   while (Date.now() < end) {
     await sleep(200);
     const leader = await leaderOf(root);
     if (leader === undefined || leader === former) continue;
-    const state = await runInside(root, 'systemctl is-system-running', 5_000).catch(() => undefined);
+    const ask = kind === 'plain' ? 'echo running' : 'systemctl is-system-running';
+    const state = await runInside(root, ask, 5_000).catch(() => undefined);
     if (state !== undefined && /^(running|degraded)/.test(state.stdout)) return;
   }
   throw new Error('systemd was not up after a minute');

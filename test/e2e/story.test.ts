@@ -1,0 +1,199 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { suites, type Guest } from './guest.ts';
+import {
+  bareServer,
+  checkout,
+  green,
+  inventory,
+  lines,
+  mainPids,
+  openClone,
+  packages,
+  processes,
+  red,
+  statusOf,
+  untilStatus,
+} from './server.ts';
+
+/** Pushes check-ins one by one; prints, for each, the milliseconds from the end of its push until its last change was in the replica. */
+const pushes = (count: number) => `
+  cd /root/clone/open; export USER=admin HOME=/root/clone
+  id=$(fossilrepo repo show demo --json | sed -n 's/.*"id": "\\(.*\\)".*/\\1/p')
+  ltx=$(echo /var/backups/fossilrepo/*/repos/$id/ltx/0)
+  newest() { find $ltx -name '*.ltx' -printf '%C@\\n' | sort -n | tail -n 1; }
+  for number in $(seq ${count}); do
+    echo "$number $RANDOM" >>file.txt
+    [ "$number" != 1 ] || fossil add file.txt >/dev/null
+    fossil commit -m "number $number" --no-warnings >/root/said 2>&1 || { cat /root/said; exit 1; }
+    pushed=$(date +%s.%N) written=$(stat -c %.9Y /data/repos/demo.fossil-wal) tries=0
+    while ! awk "BEGIN { exit !($(newest) >= $written - 0.005) }"; do
+      tries=$((tries + 1)); [ $tries -lt 200 ] || { echo "number $number is not in the replica"; exit 1; }
+      sleep 0.01
+    done
+    awk "BEGIN { late = ($(newest) - $pushed) * 1000; print int(late > 0 ? late : 0) }"
+  done`;
+
+describe.each(suites)('a bare %s becomes a forge', (suite) => {
+  let guest: Guest;
+  let before: string[];
+  let packagesBefore: string[];
+  let password: string;
+  beforeAll(async () => {
+    guest = await bareServer(suite);
+    before = lines(await guest.must(inventory));
+    packagesBefore = lines(await guest.must(packages));
+  });
+  afterAll(() => guest.close());
+
+  test('--dry-run shows the plan and changes nothing', async () => {
+    const said = await guest.must(`${checkout}/install.sh --dry-run --yes`);
+    expect(said).toContain('would then run: fossilrepo install --yes');
+    expect(lines(await guest.must(inventory))).toEqual(before);
+  });
+
+  test('install.sh --yes: a running forge in under 90 s', async () => {
+    const began = Date.now();
+    const ran = await guest.run(`${checkout}/install.sh --yes`, { timeout: 300_000 });
+    const seconds = (Date.now() - began) / 1000;
+    expect(ran.code, ran.stderr).toBe(0);
+    process.stdout.write(`${suite}: install.sh took ${seconds.toFixed(1)} s\n`);
+    expect(seconds).toBeLessThan(90);
+    expect(ran.stdout).toContain('The forge answers at http://localhost');
+    password = /with the password (\S+)/.exec(ran.stdout)?.[1] ?? '';
+    expect(password).not.toBe('');
+    expect(ran.stderr).toContain('on the same disk it is no backup');
+    await untilStatus(guest, green, 30_000);
+  });
+
+  test('a repository is made, cloned by the printed command, and 100 check-ins are each in the replica within a second', async () => {
+    await guest.must('fossilrepo repo create demo');
+    await openClone(guest, 'demo', '/root/clone');
+    const late = lines(await guest.must(pushes(100), { timeout: 300_000 }))
+      .map(Number)
+      .sort((one, other) => one - other);
+    process.stdout.write(
+      `${suite}: in the replica after the push: p50 ${late[50]} ms, max ${late.at(-1)} ms\n`,
+    );
+    expect(late).toHaveLength(100);
+    expect(late.at(-1)).toBeLessThan(1_000);
+    // What is in the replica is whole.
+    const counted = await guest.must(
+      `id=$(fossilrepo repo show demo --json | sed -n 's/.*"id": "\\(.*\\)".*/\\1/p')
+       cd /tmp && /opt/fossilrepo/embedded/programs/bin/litestream restore -o /tmp/back.fossil file://$(echo /var/backups/fossilrepo/*/repos/$id) >&2
+       python3 -c 'import sqlite3; print(sqlite3.connect("/tmp/back.fossil").execute("select count(*) from event where type = ?", ["ci"]).fetchone()[0])'
+       rm /tmp/back.fossil`,
+    );
+    expect(counted).toBe('101');
+    await guest.must('fossilrepo backup now demo && fossilrepo backup status');
+  });
+
+  test('a file that root puts there is served and replicated within 5 s', async () => {
+    const took = Number(
+      await guest.must(
+        `began=$(date +%s%3N); USER=root fossil init /data/repos/dropped.fossil >/dev/null
+         until fossilrepo backup status --json | grep -q '"name": "dropped"' && fossilrepo repo show dropped --json 2>/dev/null | grep -q '"replicated": true' &&
+           curl=$(python3 -c 'import urllib.request as u
+try: print(u.urlopen("http://dropped.localhost/").status)
+except u.HTTPError as e: print(e.code)') && [ "$curl" != 404 ] && [ "$curl" != 503 ]; do
+           [ $(($(date +%s%3N) - began)) -lt 20000 ] || exit 1; sleep 0.1
+         done; echo $(($(date +%s%3N) - began))`,
+      ),
+    );
+    process.stdout.write(`${suite}: a dropped-in file took ${took} ms\n`);
+    expect(took).toBeLessThan(5_000);
+    expect(await guest.must('stat -c "%a %U:%G" /data/repos/dropped.fossil')).toMatch(
+      /^660 (fossilrepo|fossil):fossilrepo$/,
+    );
+  });
+
+  test('a symbolic link is never served', async () => {
+    await guest.must('cp /data/repos/dropped.fossil /root/outside.fossil');
+    await guest.must(
+      `ln -s /root/outside.fossil /data/repos/linked.fossil
+       for try in $(seq 100); do [ -L /data/repos/linked.fossil ] || exit 0; sleep 0.1; done; exit 1`,
+    );
+    expect(await guest.must('stat -c "%a %U" /root/outside.fossil')).not.toContain('fossilrepo');
+    expect((await guest.run('fossilrepo repo show linked')).code).not.toBe(0);
+    expect(await guest.must('find /data/work/rejected -type l')).not.toBe('');
+    await guest.must('rm -r /root/outside.fossil /data/work/rejected/*');
+  });
+
+  test('without Litestream the status is red, and green again when it is back', async () => {
+    await untilStatus(guest, ({ ok }) => ok, 60_000);
+    await guest.must(
+      'systemctl kill -s KILL fossilrepo-replication && systemctl stop fossilrepo-replication',
+    );
+    await untilStatus(guest, red, 15_000);
+    const began = Date.now();
+    await guest.must('systemctl start fossilrepo-replication');
+    await untilStatus(guest, ({ ok }) => ok, 30_000);
+    process.stdout.write(`${suite}: well again ${Date.now() - began} ms after Litestream came back\n`);
+    // Killed, it comes back by itself.
+    const { replication } = await mainPids(guest);
+    await guest.must(`kill -9 ${replication}; sleep 2.5`);
+    expect((await mainPids(guest))['replication']).not.toBe(replication);
+    await untilStatus(guest, ({ ok }) => ok, 30_000);
+  });
+
+  test('after a reboot everything is up by itself', async () => {
+    await guest.reboot();
+    const rebooted = Date.now();
+    await untilStatus(
+      guest,
+      (status) => green(status) && Date.parse(status.canary?.at ?? '') > rebooted,
+      90_000,
+    );
+    await guest.must(
+      'cd /root/clone/open && export USER=admin HOME=/root/clone && echo more >>file.txt && fossil commit -m more --no-warnings',
+    );
+    expect(await guest.must('fossilrepo repo show demo --json')).toContain('"checkins": 102');
+  });
+
+  test('install again: nothing to do, secrets stay, no second password', async () => {
+    const secrets =
+      'sha256sum /etc/fossilrepo/secrets/* /etc/fossilrepo/fossilrepo.yaml; fossilrepo user token admin';
+    const [was, pids] = [await guest.must(secrets), await mainPids(guest)];
+    const again = await guest.run(`${checkout}/install.sh --yes`);
+    expect(again.code, again.stderr).toBe(0);
+    expect(again.stderr).toContain('Nothing to do');
+    expect(again.stdout).not.toContain('password');
+    expect(await guest.must(secrets)).toBe(was);
+    expect(await mainPids(guest)).toEqual(pids);
+  });
+
+  test('uninstall keeps data; install brings it back into service', async () => {
+    const dry = await guest.must('fossilrepo uninstall --dry-run');
+    expect(dry).toContain('remove the program');
+    const said = await guest.must('fossilrepo uninstall --yes');
+    expect(said).toContain('Data is still in /data, /var/lib/fossilrepo, /etc/fossilrepo');
+    const gone = await guest.run(
+      'ls -d /opt/fossilrepo* /usr/local/bin/fossilrepo /etc/systemd/system/*fossilrepo* /etc/systemd/system/*.wants/fossilrepo* /run/fossilrepo',
+    );
+    expect(gone.stdout).toBe('');
+    expect(await guest.must(processes)).toBe('');
+    const back = await guest.run(`${checkout}/install.sh --yes`, { timeout: 300_000 });
+    expect(back.code, back.stderr).toBe(0);
+    expect(back.stdout).not.toContain('password');
+    expect(await guest.must('fossilrepo repo show demo --json')).toContain('"checkins": 102');
+    await guest.must(
+      'cd /root/clone/open && export USER=admin HOME=/root/clone && echo back >>file.txt && fossil commit -m back --no-warnings',
+    );
+    expect((await statusOf(guest)).findings).toEqual([]);
+  });
+
+  test('uninstall --purge leaves nothing, killed in the middle, too', async () => {
+    // Somewhere between the units and the packages, and once more at the very end.
+    for (const reached of ['[ ! -d /run/fossilrepo ]', '! getent passwd fossil'])
+      await guest.must(
+        `setsid /opt/fossilrepo/bin/fossilrepo uninstall --purge --yes >/root/purge 2>&1 & pid=$!
+         until ${reached} >/dev/null; do kill -0 $pid 2>/dev/null || break; sleep 0.01; done; kill -KILL -- -$pid 2>/dev/null; wait; true`,
+      );
+    await guest.must('if [ -e /opt/fossilrepo ]; then fossilrepo uninstall --purge --yes; fi', {
+      timeout: 300_000,
+    });
+    expect(lines(await guest.must(packages))).toEqual(packagesBefore);
+    const after = lines(await guest.must(inventory));
+    expect(after.filter((line) => !before.includes(line))).toEqual([]);
+    expect(before.filter((line) => !after.includes(line))).toEqual([]);
+  });
+});
