@@ -17,11 +17,8 @@ import { addEvent } from '../store/events.ts';
 import { findRepositoryById, insertRepository, listRepositories } from '../store/repositories.ts';
 import { reject } from './reject.ts';
 
-/** A file that somebody put into the folder of repositories, as it was last seen. */
-type Seen = { stamp: string; since: number };
-
-/** What is remembered of one look at the folder until the next. */
-export type Strangers = Map<string, Seen>;
+/** A whole repository may still be written to by whoever made it, or its log may follow: for so long nothing changed. Milliseconds. */
+const pause = 1_000;
 
 /** How long a file that is no whole repository may stay as it is before it is moved away: a copy may be slow. Milliseconds. */
 const patience = 30_000;
@@ -47,22 +44,18 @@ export function findStrangers({ paths, store }: Pick<Forge, 'paths' | 'store'>):
 
 /**
  * Adopts what can be served, moves away what can't, asks root for what belongs to somebody else. The caller holds the `changes` lock.
+ * @param now milliseconds since 1970
  * @returns what is not settled yet, for people
  */
 export async function adoptStrangers(
   forge: Forge,
   names: readonly string[],
-  seen: Strangers,
   now: number,
 ): Promise<Finding[]> {
   const findings: Finding[] = [];
-  for (const gone of [...seen.keys()].filter((name) => !names.includes(name))) seen.delete(gone);
   for (const name of names) {
-    const still = lookAgain(join(forge.paths.repos, name), seen.get(name), now);
-    if (still === undefined) continue;
-    seen.set(name, still);
     try {
-      findings.push(...(await settleStranger(forge, name, now - still.since)));
+      findings.push(...(await settleStranger(forge, name, restOf(join(forge.paths.repos, name), now))));
     } catch (error) {
       if (!(error instanceof OperatorError)) throw error;
       findings.push({
@@ -91,9 +84,7 @@ async function settleStranger(forge: Forge, name: string, rested: number): Promi
     if (late) reject(forge, name, reasons[kind]);
   } else if (links > 1) {
     if (late) reject(forge, name, `it is one file with ${links} names.`);
-  }
-  // A whole repository may still be written to by whoever made it: one look apart it must be the same.
-  else if (rested > 0) await adoptOrReject(forge, name);
+  } else if (rested > pause) await adoptOrReject(forge, name);
   return [];
 }
 
@@ -112,25 +103,22 @@ const reasons: Record<Exclude<Candidate, 'repository' | 'missing' | 'busy'>, str
   unreadable: 'it cannot be read.',
 };
 
-function lookAgain(file: string, before: Seen | undefined, now: number): Seen | undefined {
-  const entry = lstatSync(file, { throwIfNoEntry: false });
-  if (!entry) return undefined;
-  const log = lstatSync(`${file}-wal`, { throwIfNoEntry: false });
-  const stamp = [entry.size, entry.mtimeMs, log?.size, log?.mtimeMs].join(' ');
-  return before?.stamp === stamp ? before : { stamp, since: now };
+/**
+ * For how long a file and its log have stayed as they are, in milliseconds. By the time of the last change of anything about it, which no
+ * copying program can set: the time of the last write is often copied along.
+ */
+function restOf(file: string, now: number): number {
+  const changed = [file, `${file}-wal`].map((one) => lstatSync(one, { throwIfNoEntry: false })?.ctimeMs ?? 0);
+  // A clock that was set back must not keep a file waiting.
+  return Math.abs(now - Math.max(...changed));
 }
 
 /** Whether a file, with what SQLite keeps beside it, is the service user's. If not, root's one-shot is asked to give it away. */
 function isOurs(paths: Pick<Paths, 'repos' | 'requests'>, name: string): boolean {
   const ours = lstatSync(paths.repos).uid;
   const foreigners = [name, `${name}-wal`, `${name}-shm`, `${name}-journal`].filter((one) => {
-    const path = join(paths.repos, one);
-    const entry = lstatSync(path, { throwIfNoEntry: false });
-    if (!entry) return false;
-    if (entry.uid !== ours) return true;
-    // Fossil's server is another user of the same group.
-    if (entry.isFile() && (entry.mode & 0o777) !== 0o660) chmodSync(path, 0o660);
-    return false;
+    const entry = lstatSync(join(paths.repos, one), { throwIfNoEntry: false });
+    return entry !== undefined && entry.uid !== ours;
   });
   for (const one of foreigners) writeFileSync(join(paths.requests, encodeURIComponent(one)), '');
   return foreigners.length === 0;
@@ -159,6 +147,8 @@ const notNamed = { message: 'Its name does not end in .fossil.' };
 /** Makes a file that was put there a managed repository: safe, private, with an id, replicated, served. */
 async function adopt(forge: Forge, name: string): Promise<void> {
   const file = repositoryFile(forge.paths, name);
+  // Fossil's server is another user of the same group.
+  chmodSync(file, 0o660);
   const { words } = sanitise(file);
   const facts = readRepository(file);
   // A copy of a repository that is here already, or was, gets an id of its own: two clones of one project never mix.

@@ -52,9 +52,9 @@ async function pushing(url: string) {
   const folder = await person.checkout(url, `admin:${token}`);
   const accepted: string[] = [];
   let refused = 0;
-  let ended = false;
+  const ended = new AbortController();
   const done = (async () => {
-    for (let index = 0; !ended; index++) {
+    for (let index = 0; !ended.signal.aborted; index++) {
       const hash = await person.commit(folder, `file-${index}.txt`, `${index}`);
       // A push takes along what earlier ones could not.
       if (await person.push(folder)) accepted.push(hash);
@@ -65,7 +65,7 @@ async function pushing(url: string) {
     accepted,
     refused: () => refused,
     stop: async () => {
-      ended = true;
+      ended.abort();
       await done;
       person[Symbol.dispose]();
     },

@@ -1,0 +1,199 @@
+import { spawnSync } from 'node:child_process';
+import {
+  appendFileSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Person, newPerson, type Shown } from './client.ts';
+import { eventually, startForge, type TestForge } from './forge.ts';
+import { query } from './support/fossil-lab.ts';
+
+let forge: TestForge;
+let someone: Person;
+let token: string;
+
+beforeAll(async () => {
+  forge = await startForge();
+  someone = newPerson();
+  token = (await forge.json<{ token: string }>('user', 'token', 'admin')).token;
+});
+afterAll(async () => {
+  someone[Symbol.dispose]();
+  await forge[Symbol.asyncDispose]();
+});
+
+const signedIn = (url: string) => url.replace('://', `://admin:${token}@`);
+const place = (name: string) => join(forge.root, 'data/repos', name);
+const rejected = () => readdirSync(join(forge.root, 'data/work/rejected'));
+const events = async () => (await forge.cli('--json', 'status')).stdout;
+
+/** A program of the server's user: in a test as root nobody answers the loop's requests for another owner. */
+const asServer = (...argv: string[]) => {
+  const said = spawnSync('setpriv', ['--reuid=24001', '--regid=24001', '--clear-groups', '--', ...argv], {
+    encoding: 'utf8',
+    env: { PATH: process.env['PATH'], HOME: '/tmp', USER: 'root', FOSSIL_HOME: forge.root },
+  });
+  if (said.status !== 0) throw new Error(said.stderr);
+};
+
+/** A new repository outside the folder, readable for the server's user. */
+const make = (name: string): string => {
+  const file = join(forge.root, name);
+  asServer('fossil', 'init', '--admin-user', 'root', file);
+  return file;
+};
+
+/** Until a name is served, private and in the replica. @returns how it is, and how long it took in milliseconds */
+async function adopted(name: string): Promise<Shown> {
+  const took = await eventually(
+    async () => {
+      const said = await forge.cli('--json', 'repo', 'show', name);
+      return said.code === 0 && (JSON.parse(said.stdout) as { replicated: boolean }).replicated;
+    },
+    10_000,
+    `${name} is adopted`,
+  );
+  process.stdout.write(`${name} was adopted within ${Math.round(took)} ms\n`);
+  expect(took).toBeLessThan(5_000);
+  const shown = await forge.json<Shown>('repo', 'show', name);
+  expect(shown).toMatchObject({ visibility: 'private' });
+  expect(shown.id).toMatch(/^[0-9a-f-]{36}$/);
+  expect(await someone.canClone(shown.cloneUrl)).toBe(false);
+  expect(await someone.canClone(signedIn(shown.cloneUrl))).toBe(true);
+  expect(query(shown.path, "SELECT login FROM user WHERE cap GLOB '*[as]*'")).toEqual([]);
+  expect(await forge.cli('backup', 'now', name)).toMatchObject({ code: 0 });
+  return shown;
+}
+
+describe('what is put into the folder is served, private and in the replica within 5 s', () => {
+  test('by fossil init', async () => {
+    asServer('fossil', 'init', '--admin-user', 'root', place('by-init.fossil'));
+    const shown = await adopted('by-init');
+    expect(query(shown.path, "SELECT login FROM user WHERE pw <> '' AND login <> 'admin'")).toEqual([]);
+    expect(await events()).toContain('by-init was put into the folder');
+  });
+
+  test('by cp and by mv', async () => {
+    const file = make('source.fossil');
+    asServer('cp', file, place('by-cp.fossil'));
+    const copy = await adopted('by-cp');
+    renameSync(file, place('by-mv.fossil'));
+    expect((await adopted('by-mv')).id).not.toBe(copy.id);
+  });
+
+  test('in pieces: not before the last one', async () => {
+    const content = readFileSync(make('slow-source.fossil'));
+    const to = place('slow.fossil');
+    asServer('touch', to);
+    for (let at = 0; at < content.length; at += 60_000) {
+      appendFileSync(to, content.subarray(at, at + 60_000));
+      expect((await forge.cli('repo', 'show', 'slow')).code).toBe(1);
+      await sleep(2_500);
+    }
+    await adopted('slow');
+  });
+
+  test('in WAL mode with its log', async () => {
+    const file = make('wal-source.fossil');
+    // A reader keeps the log from being put into the file.
+    query(file, 'PRAGMA journal_mode = WAL');
+    const script = `import { DatabaseSync } from 'node:sqlite'; const d = new DatabaseSync(process.argv[1]);
+      d.exec("INSERT INTO config(name, value, mtime) VALUES ('project-description', 'in the log', 0)"); process.kill(process.pid, 'SIGKILL');`;
+    spawnSync(process.execPath, ['--input-type=module', '-e', script, file]);
+    expect(existsSync(`${file}-wal`)).toBe(true);
+    for (const suffix of ['-wal', '']) {
+      asServer('cp', file + suffix, place(`wal.fossil${suffix}`));
+    }
+    expect(await adopted('wal')).toMatchObject({ description: 'in the log' });
+  });
+
+  test('a copy of one that is here gets an id of its own', async () => {
+    const first = await forge.json<Shown>('repo', 'create', 'original');
+    await forge.cli('backup', 'now', 'original');
+    asServer('sqlite3', first.path, `.backup ${place('copy.fossil')}`);
+    const copy = await adopted('copy');
+    expect(copy.id).not.toBe(first.id);
+    expect(await forge.json('repo', 'show', 'original')).toMatchObject({ id: first.id });
+  });
+
+  test('while the management part is stopped: when it is back', async () => {
+    const pid = forge.pidOf('management');
+    process.kill(pid, 'SIGSTOP');
+    asServer('fossil', 'init', '--admin-user', 'root', place('meanwhile.fossil'));
+    await sleep(1_500);
+    process.kill(pid, 'SIGKILL');
+    await eventually(() => forge.pidOf('management') !== pid, 10_000, 'it is restarted');
+    await adopted('meanwhile');
+  });
+});
+
+describe('what can never be served', () => {
+  test('is moved away and told, and never answered for', async () => {
+    const good = make('good.fossil');
+    const secret = join(forge.root, 'secret');
+    writeFileSync(secret, 'hush');
+    symlinkSync(good, place('link.fossil'));
+    symlinkSync(secret, place('plain-link'));
+    asServer('cp', good, place('Upper Case.fossil'));
+    asServer('cp', good, place('timeline.fossil'));
+    asServer('cp', good, place('www.fossil'));
+    asServer('sh', '-c', `echo '<html>' > '${place('page.fossil')}'`);
+    asServer('sh', '-c', `head -c 9000 '${good}' > '${place('cut.fossil')}'`);
+    const names = ['link.fossil', 'plain-link', 'Upper Case.fossil', 'timeline.fossil', 'www.fossil'];
+    await eventually(() => names.every((name) => !existsSync(place(name))), 8_000, 'moved away');
+    const told = await events();
+    for (const name of ['timeline', 'www']) expect(told).toContain(`${name}.fossil was moved to`);
+    for (const name of names) expect(rejected().some((one) => one.endsWith(`-${name}`))).toBe(true);
+    expect(readFileSync(secret, 'utf8')).toBe('hush');
+    expect(existsSync(good)).toBe(true);
+    for (const name of ['link', 'page', 'cut', 'timeline']) {
+      expect((await fetch(`http://${name}.localhost:${forge.ports.http}/`)).status).toBe(404);
+      expect(existsSync(join(forge.root, 'data/routes', name))).toBe(false);
+    }
+    // What is no repository may still become one.
+    expect(existsSync(place('page.fossil'))).toBe(true);
+    await eventually(
+      () => !existsSync(place('page.fossil')) && !existsSync(place('cut.fossil')),
+      45_000,
+      'moved away after a while',
+    );
+    expect(await events()).toContain('cut.fossil was moved to');
+    expect((await forge.cli('status')).code).toBe(0);
+  });
+
+  test('does not keep others from being adopted', async () => {
+    asServer('ln', make('two-names.fossil'), place('linked.fossil'));
+    mkdirSync(place('folder.fossil'));
+    const broken = make('broken.fossil');
+    const content = readFileSync(broken);
+    content.fill(0xff, 4096 * 3, 4096 * 5);
+    writeFileSync(broken, content);
+    asServer('cp', broken, place('broken.fossil'));
+    asServer('fossil', 'init', '--admin-user', 'root', place('fine.fossil'));
+    await adopted('fine');
+    await eventually(() => rejected().some((name) => name.endsWith('-broken.fossil')), 40_000, 'rejected');
+    expect((await forge.cli('repo', 'show', 'linked')).code).toBe(1);
+  });
+
+  test('a file whose name a killed creation holds is adopted under it', async () => {
+    await forge.killed(230, 'repo', 'create', 'taken');
+    const source = make('taken-source.fossil');
+    if (!existsSync(place('taken.fossil'))) copyFileSync(source, place('taken.fossil'));
+    spawnSync('chown', ['24001:24001', place('taken.fossil')]);
+    await eventually(
+      async () => (await forge.cli('repo', 'show', 'taken')).code === 0,
+      10_000,
+      'one of both',
+    );
+    expect((await forge.cli('status')).code).toBe(0);
+  });
+});
