@@ -23,6 +23,15 @@ export async function checkReplica(
 ): Promise<Preflight[]> {
   const { config, paths } = server;
   const place = replicaPlace(config.replica);
+  if (place.kind === 's3' && keys === undefined)
+    return [
+      {
+        what: 'replica',
+        verdict: 'refuse',
+        message: `There are no keys for the storage at ${config.replica.url}.`,
+        next: `Give them with fossilrepo install --storage-keys FILE, in the format of ~/.aws/credentials.`,
+      },
+    ];
   const made = place.kind === 'directory' && !existsSync(place.folder);
   try {
     if (place.kind === 'directory' && made) makeFolder(place.folder, place.folder === paths.replica);

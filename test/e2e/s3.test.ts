@@ -1,0 +1,106 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type S3, startS3 } from '../real/s3.ts';
+import { type Guest } from './guest.ts';
+import { bareServer, checkout, green, inventory, mainPids, red, untilStatus } from './server.ts';
+
+let guest: Guest;
+let s3: S3;
+let flags: string;
+beforeAll(async () => {
+  s3 = await startS3();
+  guest = await bareServer('trixie');
+  flags = `--replica s3://${s3.bucket}/server --endpoint ${s3.endpoint} --yes`;
+  await guest.must(`${checkout}/install.sh --bootstrap-only`, { timeout: 300_000 });
+  await guest.must(
+    `umask 077; printf '${keys('wrong-secret')}' >/root/wrong; printf '${keys(s3.secretAccessKey)}' >/root/keys`,
+  );
+});
+afterAll(async () => {
+  await guest.close();
+  await s3[Symbol.asyncDispose]();
+});
+
+const keys = (key: string) =>
+  `[default]\\naws_access_key_id = ${s3.accessKeyId}\\naws_secret_access_key = ${key}\\n`;
+
+test('wrong keys, no keys and a dead endpoint are refused before anything is touched', async () => {
+  const was = await guest.must(inventory);
+  const wrong = await guest.run(`fossilrepo install ${flags} --storage-keys /root/wrong`);
+  expect(wrong.code).toBe(4);
+  expect(wrong.stderr).toContain('next:');
+  expect(wrong.stderr).not.toContain('wrong-secret');
+  const none = await guest.run(`fossilrepo install ${flags}`);
+  expect(none.code).toBe(4);
+  expect(none.stderr).toContain('--storage-keys');
+  const dead = await guest.run(
+    `fossilrepo install --replica s3://forge/x --endpoint http://127.0.0.1:9 --yes --storage-keys /root/keys`,
+  );
+  expect(dead.code).toBe(4);
+  expect(dead.stderr).toContain('127.0.0.1:9');
+  expect(await guest.must(inventory)).toBe(was);
+});
+
+test('installs with the replica in S3; the keys are in no argument', async () => {
+  const ran = await guest.run(
+    `sed -n 's/.*secret_access_key = //p' /root/keys >/root/pattern; chmod 600 /root/pattern
+     (while :; do cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' ' | grep -cFf /root/pattern >>/root/seen; sleep 0.02; done) & watcher=$!
+     fossilrepo install ${flags} --storage-keys /root/keys; code=$?; kill $watcher; exit $code`,
+    { timeout: 300_000 },
+  );
+  expect(ran.code, ran.stderr).toBe(0);
+  expect(ran.stdout).toContain('with the password');
+  expect(ran.stderr).not.toContain('is no backup');
+  await untilStatus(guest, green, 60_000);
+  expect(await guest.must('sort -n /root/seen | tail -n 1')).toBe('0');
+});
+
+test('the keys are in no file that others can read, and in no environment', async () => {
+  const found = await guest.must(
+    `find / -xdev \\( -path /proc -o -path /sys -o -path ${checkout} -o -path /opt/fossilrepo \\) -prune -o -type f -perm -o=r -size -5M -exec grep -lFf /root/pattern {} + || true`,
+  );
+  expect(found).toBe('');
+  expect(await guest.must("stat -c '%a %U' /etc/fossilrepo/secrets/storage")).toBe('600 root');
+  const environments = await guest.must(
+    `for part in repositories replication management edge; do tr '\\0' '\\n' </proc/$(systemctl show -P MainPID fossilrepo-$part)/environ; done`,
+  );
+  expect(environments).not.toContain(s3.secretAccessKey);
+  expect(environments).toContain(
+    'AWS_SHARED_CREDENTIALS_FILE=/run/credentials/fossilrepo-replication.service/storage',
+  );
+  expect(await guest.must('journalctl --no-pager -u "fossilrepo*"')).not.toContain(s3.secretAccessKey);
+});
+
+test('a repository is in S3; S3 stopped turns status red, and back green with nothing lost', async () => {
+  await guest.must('fossilrepo repo create demo && fossilrepo backup now');
+  await untilStatus(guest, ({ ok }) => ok, 60_000);
+  await s3.stop();
+  const toRed = await untilStatus(guest, red, 60_000);
+  expect((await guest.run('fossilrepo backup status')).code).toBe(4);
+  // What is written meanwhile is not in the replica, and `backup now` does not say that it is.
+  await guest.must(
+    `python3 -c 'import sqlite3; db = sqlite3.connect("/data/repos/demo.fossil", timeout=10); db.execute("replace into config(name, value, mtime) values(\\"meanwhile\\", 1, 0)"); db.commit()'`,
+  );
+  expect((await guest.run('fossilrepo backup now')).code).not.toBe(0);
+  await s3.start();
+  const toGreen = await untilStatus(guest, ({ ok }) => ok, 120_000);
+  process.stdout.write(`S3 stopped: red after ${toRed} ms; back: green after ${toGreen} ms\n`);
+  await guest.must('fossilrepo backup now');
+});
+
+test('the same keys again are nothing to do; changed ones restart what uses them', async () => {
+  const pids = await mainPids(guest);
+  const same = await guest.run(`fossilrepo install ${flags} --storage-keys /root/keys`);
+  expect(same.stderr).toContain('Nothing to do');
+  expect(await mainPids(guest)).toEqual(pids);
+  // By hand, as an operator who has rolled them.
+  await guest.must('echo "# rolled" >>/etc/fossilrepo/secrets/storage');
+  expect(await guest.must('fossilrepo diff')).toContain('- restart replication\n- restart management');
+  await guest.must('fossilrepo apply');
+  const now = await mainPids(guest);
+  expect(Object.keys(pids).filter((part) => pids[part] !== now[part])).toEqual(['replication', 'management']);
+  await untilStatus(guest, ({ ok }) => ok, 60_000);
+  // What would lock the server out of its replica is refused, and the former keys stay.
+  const wrong = await guest.run(`fossilrepo install ${flags} --storage-keys /root/wrong`);
+  expect(wrong.code).toBe(4);
+  expect(await guest.must('grep -c wrong-secret /etc/fossilrepo/secrets/storage || true')).toBe('0');
+});
