@@ -14,8 +14,8 @@ import type { TestForge } from './forge.ts';
 
 const litestream = join(programHome, 'embedded/programs/bin/litestream');
 
-/** Somebody who commits and pushes all the time. A commit counts as acknowledged when the push succeeded and the server's file had it. */
-export async function startPusher(forge: TestForge, name: string) {
+/** Somebody who commits and pushes, all the time or when told. A commit counts as acknowledged when the push succeeded and the server's file had it. */
+export async function startPusher(forge: TestForge, name: string, { pushing = true } = {}) {
   const person = newPerson();
   const { token } = await forge.json<{ token: string }>('user', 'token', 'admin');
   const shown = await forge.json<Shown>('repo', 'create', name);
@@ -33,7 +33,7 @@ export async function startPusher(forge: TestForge, name: string) {
     return taken;
   };
   const working = (async () => {
-    while (!ended.signal.aborted) {
+    while (pushing && !ended.signal.aborted) {
       await one();
       await sleep(150);
     }
