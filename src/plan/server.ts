@@ -116,7 +116,7 @@ function contents(wish: ServerWish): Wanted[] {
       title: 'the configuration',
       files: [text(paths.config, configText)],
       check: 'fossilrepo',
-      then: [{ part: 'management', action: 'restart' }],
+      then: [],
     },
     { is: 'secret', path: `${paths.secrets}/instance-key`, title: 'the instance key' },
     ...storageKeys(wish),

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { chownSync, copyFileSync, mkdirSync } from 'node:fs';
+import { chmodSync, chownSync, copyFileSync, mkdirSync } from 'node:fs';
 import { EventEmitter } from 'node:events';
 import { join } from 'node:path';
 import { createConcurrently, Logger, LogOutput, RestartProcess } from 'concurrently';
@@ -145,6 +145,9 @@ function credentialsFor(part: Part, paths: Paths): string {
   const user = isRoot() ? findUser(part.user) : undefined;
   if (!user) return paths.secrets;
   const folder = join(paths.credentials, part.name);
+  // Others pass through to their own, and see none.
+  mkdirSync(paths.credentials, { recursive: true });
+  chmodSync(paths.credentials, 0o711);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   for (const name of part.credentials) {
     copyFileSync(join(paths.secrets, name), join(folder, name));

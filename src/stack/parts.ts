@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import type { Config } from '../config/config.ts';
 import { type Paths, programHome } from '../config/paths.ts';
@@ -61,7 +62,8 @@ export function stackOf(config: Config, paths: Paths, hasStorageKeys: boolean): 
       title: 'fossilrepo: health, sign-in, adoption, mending',
       user: serviceUsers.management,
       argv: [join(programHome, 'bin/fossilrepo'), '--root', paths.root, 'serve'],
-      env: { HOME: paths.state },
+      // It reads the configuration when it starts: another one is another way of starting it.
+      env: { HOME: paths.state, FOSSILREPO_CONFIGURATION: digestOf(config) },
       credentials: ['instance-key', ...storage],
       lowPorts: false,
     },
@@ -76,3 +78,6 @@ export function stackOf(config: Config, paths: Paths, hasStorageKeys: boolean): 
     },
   };
 }
+
+const digestOf = (config: Config) =>
+  createHash('sha256').update(JSON.stringify(config)).digest('hex').slice(0, 16);
