@@ -1,6 +1,6 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { fossilClone, fossilEnvironment } from '../../src/programs/fossil.ts';
 import { secret } from '../../src/secrets/secret.ts';
 import { run } from '../../src/system/run.ts';
@@ -19,7 +19,7 @@ export async function cloneOf(forge: TestForge, name: string): Promise<Clone> {
   if (file === undefined || checkout === undefined || home === undefined) throw new Error('no folder');
   for (const made of [checkout, home]) mkdirSync(made);
   const { token } = await forge.json<{ token: string }>('user', 'token', 'admin');
-  const { cloneUrl, id } = await forge.json<{ cloneUrl: string; id: string }>('repo', 'show', name);
+  const { cloneUrl } = await forge.json<{ cloneUrl: string }>('repo', 'show', name);
   const url = cloneUrl.replace('://', `://admin:${token}@`);
   const env = { ...fossilEnvironment(home), USER: 'admin' };
   const fossil = (...args: string[]) => run({ argv: ['fossil', ...args], cwd: checkout, env });
@@ -29,7 +29,8 @@ export async function cloneOf(forge: TestForge, name: string): Promise<Clone> {
   let count = 0;
   return {
     commit: async () => {
-      const added = `${id.slice(0, 4)}-${count++}.txt`;
+      // Another clone of the same repository may have been here.
+      const added = `${basename(folder)}-${count++}.txt`;
       writeFileSync(join(checkout, added), `${added}\n`);
       await fossil('add', added);
       await fossil('commit', '-m', `add ${added}`, '--no-warnings', '--user-override', 'admin');

@@ -13,7 +13,7 @@ const byHand = [
   'apt-get install -q -y --no-install-recommends fossil',
   'USER=root fossil init /root/demo.fossil',
   '(setsid fossil server --port 21180 /root/demo.fossil </dev/null >/dev/null 2>&1 &)',
-  'first_page http://localhost:21180/',
+  'first_page http://127.0.0.1:21180/',
 ].join(' && ');
 
 /** With bash alone: a fresh server has nothing else that speaks HTTP. */

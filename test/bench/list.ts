@@ -7,7 +7,7 @@ import { interleaved } from './timing.ts';
 
 const query = `SELECT (SELECT count(*) FROM event WHERE type = 'ci'), (SELECT max(mtime) FROM event)`;
 
-/** `repo list`; beside it what a shell loop needs for half of that: `sqlite3` once for each file. */
+/** `repo list`; beside it a shell's loop, `sqlite3` once for each file, which knows nothing of the replica. */
 export async function list({ quick }: Bench, forge: TestForge): Promise<Row[]> {
   const folder = join(forge.root, 'data/repos');
   const files = readdirSync(folder).filter((name) => name.endsWith('.fossil'));

@@ -42,7 +42,7 @@ async function measure(name: string, work: () => Promise<Row[]>): Promise<void> 
 }
 
 const failed = (name: string, error: unknown): Row => ({
-  ...leftOut(name, '', `failed: ${messageOf(error)}`),
+  ...leftOut(name, '', `failed: ${messageOf(error).split('\n').slice(0, 2).join(' ').slice(0, 160)}`),
   met: false,
 });
 
