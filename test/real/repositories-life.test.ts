@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -136,6 +136,34 @@ describe('repo rename', () => {
     }
     expect(await forge.json('repo', 'show', name)).toMatchObject({ id });
     await eventually(async () => (await forge.cli('status')).code === 0, 15_000, 'green');
+  });
+
+  test('that fails leaves all as it was', async () => {
+    const { id, cloneUrl } = await create('stays');
+    const replica = replicaOf(id);
+    const folders = [
+      replica,
+      ...readdirSync(replica, { recursive: true, withFileTypes: true })
+        .filter((entry) => entry.isDirectory())
+        .map((entry) => join(entry.parentPath, entry.name)),
+    ];
+    for (const folder of folders) chmodSync(folder, 0o500);
+    const folder = await checkout(cloneUrl);
+    await someone.commit(folder, 'a.txt', 'a');
+    expect(await someone.push(folder)).toBe(true);
+    const said = await forge.cli('repo', 'rename', 'stays', 'goes');
+    expect(said.code).not.toBe(0);
+    for (const one of folders) chmodSync(one, 0o700);
+    expect(said.stderr).toContain('replica');
+    expect(await forge.json('repo', 'show', 'stays')).toMatchObject({ id, checkins: 2 });
+    expect(await someone.canClone(signedIn(cloneUrl))).toBe(true);
+    expect((await forge.cli('repo', 'show', 'goes')).code).toBe(1);
+    await eventually(
+      async () => (await forge.cli('backup', 'now', 'stays')).code === 0,
+      20_000,
+      'in the replica',
+    );
+    expect(await forge.json('repo', 'rename', 'stays', 'goes')).toMatchObject({ id, checkins: 2 });
   });
 });
 
