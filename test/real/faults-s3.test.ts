@@ -87,7 +87,7 @@ describe('a replica in S3, with pushes going on', () => {
     measured(`right keys: green after ${green.toFixed(0)} ms`);
   });
 
-  test("another server's owner object: Litestream is emptied, also after it is killed", async () => {
+  test("another server's owner object: says whose it is, and Litestream has nothing to write", async () => {
     const owner = join(s3.folder, 'forge/owner.json');
     const ours = readFileSync(owner, 'utf8');
     const other = {
