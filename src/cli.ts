@@ -6,7 +6,7 @@ import { ownVersion } from './system/version.ts';
 export function buildCli(): Command {
   const program = new Command('fossilrepo')
     .description('Turns a bare Linux server into a Fossil forge and keeps it alive.')
-    .version(ownVersion())
+    .version(ownVersion)
     .option('--root <folder>', 'a whole server below a folder', '/')
     .option('--json', 'results as JSON on standard output', false)
     .configureHelp({ showGlobalOptions: true })

@@ -5,6 +5,7 @@ import { type Paths, programHome } from '../config/paths.ts';
 import { caddyRun } from '../programs/caddy.ts';
 import { fossilEnvironment, fossilServer } from '../programs/fossil.ts';
 import { litestreamEnvironment, litestreamReplicate } from '../programs/litestream.ts';
+import { ownVersion } from '../system/version.ts';
 import { type ServiceUser, serviceUsers } from '../system/identity.ts';
 
 /** The parts of a running server, in the order in which they start. */
@@ -35,13 +36,15 @@ export function stackOf(config: Config, paths: Paths, hasStorageKeys: boolean): 
   const fossil = fossilServer(config.programs.fossil, { repos: paths.repos, port: config.ports.fossil });
   const caddy = caddyRun(paths, config.programs.caddy);
   const litestream = litestreamReplicate(config.programs.litestream, paths.litestreamConfig);
+  // Another version is another way of starting a part: an update restarts it.
+  const version = { FOSSILREPO_VERSION: ownVersion };
   return {
     repositories: {
       name: 'repositories',
       title: 'Fossil: pages, clones and pushes',
       user: serviceUsers.repositories,
       argv: fossil.argv,
-      env: fossilEnvironment(paths.fossilHome),
+      env: { ...fossilEnvironment(paths.fossilHome), ...version },
       credentials: [],
       lowPorts: false,
     },
@@ -52,6 +55,7 @@ export function stackOf(config: Config, paths: Paths, hasStorageKeys: boolean): 
       argv: litestream.argv,
       env: {
         HOME: paths.state,
+        ...version,
         ...litestreamEnvironment(hasStorageKeys ? '{credentials}/storage' : undefined),
       },
       credentials: storage,
@@ -62,8 +66,14 @@ export function stackOf(config: Config, paths: Paths, hasStorageKeys: boolean): 
       title: 'fossilrepo: health, sign-in, adoption, mending',
       user: serviceUsers.management,
       argv: [join(programHome, 'bin/fossilrepo'), '--root', paths.root, 'serve'],
-      // It reads the configuration when it starts: another one is another way of starting it.
-      env: { HOME: paths.state, FOSSILREPO_CONFIGURATION: digestOf(config) },
+      env: {
+        HOME: paths.state,
+        ...version,
+        // It reads the configuration when it starts: another one is another way of starting it.
+        FOSSILREPO_CONFIGURATION: digestOf(config),
+        // Node lets what is young in memory grow by what the machine has: 50 MB more on a large one, for nothing.
+        NODE_OPTIONS: '--max-semi-space-size=2',
+      },
       credentials: ['instance-key', ...storage],
       lowPorts: false,
     },
@@ -72,7 +82,7 @@ export function stackOf(config: Config, paths: Paths, hasStorageKeys: boolean): 
       title: 'Caddy: names, certificates, TLS',
       user: serviceUsers.edge,
       argv: caddy.argv,
-      env: caddy.env,
+      env: { ...caddy.env, ...version },
       credentials: [],
       lowPorts: Math.min(config.ports.http, config.ports.https, config.ports.repositories) < 1024,
     },

@@ -1,9 +1,4 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { programHome } from '../config/paths.ts';
+import manifest from '../../package.json' with { type: 'json' };
 
 /** fossilrepo's own version, from package.json. */
-export function ownVersion(): string {
-  const read: unknown = JSON.parse(readFileSync(join(programHome, 'package.json'), 'utf8'));
-  return read !== null && typeof read === 'object' && 'version' in read ? String(read.version) : 'unknown';
-}
+export const ownVersion = manifest.version;

@@ -72,7 +72,7 @@ async function inS3(): Promise<void> {
 async function machine(): Promise<string> {
   const programs = await checkPrograms(parseConfig('', pathsUnder('/')), run);
   return [
-    `${new Date().toISOString().slice(0, 16)}Z, fossilrepo ${ownVersion()}, Node ${process.versions.node}`,
+    `${new Date().toISOString().slice(0, 16)}Z, fossilrepo ${ownVersion}, Node ${process.versions.node}`,
     ...programs.map(({ message }) => message.replace(/^.*\//, '')),
     `${cpus().length} × ${cpus()[0]?.model ?? 'processor'}, ${prettyBytes(totalmem())}, load ${loadavg()
       .map((load) => load.toFixed(1))

@@ -62,9 +62,9 @@ describe.each(suites)('install.sh on a fresh %s', (suite) => {
 
   test('--bootstrap-only puts the program there', async () => {
     const ran = await guest.run(`${install} --bootstrap-only`, { timeout: 300_000 });
-    expect(ran.stderr).toContain(`version ${ownVersion()} is in /opt/fossilrepo`);
+    expect(ran.stderr).toContain(`version ${ownVersion} is in /opt/fossilrepo`);
     expect(ran).toMatchObject({ code: 0, stdout: '' });
-    expect(lines(await guest.must('fossilrepo --version'))).toEqual([ownVersion()]);
+    expect(lines(await guest.must('fossilrepo --version'))).toEqual([ownVersion]);
     for (const program of ['litestream version', 'caddy version'])
       await guest.must(`/opt/fossilrepo/embedded/programs/bin/${program}`);
   });
@@ -120,7 +120,7 @@ describe.each(suites)('install.sh on a fresh %s', (suite) => {
     await guest.must('cp /root/main.ts /srv/fossilrepo/src/main.ts');
     expect(ran.code).toBe(1);
     expect(ran.stderr).toContain('error: starting the new program failed');
-    expect(lines(await guest.must('fossilrepo --version'))).toEqual([ownVersion()]);
+    expect(lines(await guest.must('fossilrepo --version'))).toEqual([ownVersion]);
     await guest.must(`${install} --bootstrap-only`);
   });
 
@@ -174,7 +174,7 @@ describe.each(suites)('install.sh killed on a fresh %s', (suite) => {
 
   test('run again, it finishes, and remembers every package', async () => {
     await guest.must(`${install} --bootstrap-only`, { timeout: 300_000 });
-    expect(lines(await guest.must('fossilrepo --version'))).toEqual([ownVersion()]);
+    expect(lines(await guest.must('fossilrepo --version'))).toEqual([ownVersion]);
     expect(await guest.must('ls /opt')).toBe('fossilrepo');
     expect(await guest.must('dpkg --audit')).toBe('');
     const added = lines(await guest.must(packages)).filter((name) => !before.includes(name));
@@ -186,7 +186,7 @@ describe.each(suites)('install.sh killed on a fresh %s', (suite) => {
     for (const delay of [0.1, 0.2, 0.4, 0.8]) {
       await guest.must(`echo '// ${delay}' >>/srv/fossilrepo/src/main.ts`);
       await guest.run(`timeout -s KILL ${delay} ${install} --bootstrap-only`);
-      expect(lines(await guest.must('fossilrepo --version'))).toEqual([ownVersion()]);
+      expect(lines(await guest.must('fossilrepo --version'))).toEqual([ownVersion]);
     }
     await guest.must(`${install} --bootstrap-only`);
     await guest.must('cmp /srv/fossilrepo/src/main.ts /opt/fossilrepo/src/main.ts');
