@@ -74,7 +74,7 @@ function judged(
     return { ok: false, ageSeconds, why: 'Litestream has stopped replicating it' };
   // The age says nothing about what Litestream could not read: it counts from what it did read.
   if (found.error !== undefined)
-    return { ok: false, ageSeconds, why: `Litestream can't read it: ${found.error}` };
+    return { ok: false, ageSeconds, why: `Litestream can't replicate it: ${found.error}` };
   if (age === undefined)
     return at.fresh
       ? { ok: true, ageSeconds, why: 'its first upload is not done yet' }

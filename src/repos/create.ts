@@ -1,3 +1,4 @@
+import { refuseWhileFenced } from '../backup/fence.ts';
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -49,8 +50,10 @@ export function planNew(forge: Pick<Forge, 'store' | 'paths'>, wish: NewReposito
 /**
  * Makes the file of a new repository where nobody sees it. Needs no lock, since it may take long.
  * @returns what was changed in a file from outside, in words
+ * @throws OperatorError also while nothing may be written to the replica: it could not be replicated
  */
 export async function makeAside(forge: Forge, planned: PlannedCreation): Promise<string[]> {
+  refuseWhileFenced(forge.store);
   sweepScratch(forge.paths);
   try {
     return (await applyRepositorySteps([planned.aside], forge)).sanitised;

@@ -47,7 +47,7 @@ describe('one database', () => {
     expect(judge([seen({ error })])).toMatchObject({
       ok: false,
       ageSeconds: 1.2,
-      why: `Litestream can't read it: ${error}`,
+      why: `Litestream can't replicate it: ${error}`,
     });
   });
 
