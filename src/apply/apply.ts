@@ -84,6 +84,7 @@ async function applyStep(step: Step, machine: Machine, done: Done): Promise<void
       mkdirSync(step.path, { recursive: true });
       if (step.owner) chownSync(step.path, idsOf(step.owner).uid, idsOf(step.owner).gid);
       chmodSync(step.path, step.mode);
+      if (step.path === paths.locks) giveLocks(paths);
       return;
     case 'files':
       done.putBack.push(...[await publish(step, machine)].filter((back) => back !== undefined));

@@ -78,3 +78,12 @@ export const journalSince = (unit: string, since: number): Command => ({
     unit,
   ],
 });
+
+/** The last line that says what went wrong, of what a unit said: its own, since systemd's only says that something did. */
+export function readComplaint(stdout: string): string {
+  const lines = stdout
+    .split('\n')
+    .filter((line) => /error|fail|denied|cannot|refused|fatal/i.test(line))
+    .filter((line) => !/fossilrepo-\w+\.service|^\(/.test(line));
+  return (lines.at(-1) ?? '').slice(0, 600);
+}

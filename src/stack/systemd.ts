@@ -3,7 +3,14 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Paths } from '../config/paths.ts';
 import { OperatorError } from '../errors.ts';
-import { daemonReload, journalSince, readUnits, showUnits, systemctl } from '../programs/systemd.ts';
+import {
+  daemonReload,
+  journalSince,
+  readComplaint,
+  readUnits,
+  showUnits,
+  systemctl,
+} from '../programs/systemd.ts';
 import { readIfThere } from '../system/files.ts';
 import { isRoot } from '../system/identity.ts';
 import type { Run } from '../system/run.ts';
@@ -17,17 +24,9 @@ const settled = 700;
 export function systemdSupervisor(paths: Paths, run: Run): Supervisor {
   const show = async () => readUnits((await run(showUnits(partNames.map(unitOf)))).stdout);
 
-  /** What a unit said last, since an instant; `` when nothing. */
-  const lastWords = async (unit: string, since: number) => {
-    const { stdout } = await run({ ...journalSince(unit, since), accept: [1] });
-    return (
-      stdout
-        .split('\n')
-        .filter((line) => /error|fail|denied|cannot/i.test(line))
-        .at(-1)
-        ?.slice(0, 600) ?? ''
-    );
-  };
+  /** Why a unit failed, in its own words since an instant; empty when it said nothing. */
+  const lastWords = async (unit: string, since: number) =>
+    readComplaint((await run({ ...journalSince(unit, since), accept: [1] })).stdout);
 
   const states = async () => {
     const units = await show();

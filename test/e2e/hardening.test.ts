@@ -1,0 +1,143 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { suites, type Guest } from './guest.ts';
+import { installedServer, lines, mainPids } from './server.ts';
+
+const units = ['edge', 'management', 'replication', 'repositories', 'ownership'].map(
+  (name) => `fossilrepo-${name}.service`,
+);
+
+describe.each(suites)('what a hole in one part reaches, on %s', (suite) => {
+  let guest: Guest;
+  beforeAll(async () => {
+    guest = await installedServer(suite);
+    await guest.must('fossilrepo repo create demo --visibility public');
+  });
+  afterAll(() => guest.close());
+
+  const as = (user: string, command: string) =>
+    guest.run(
+      `setpriv --reuid=${user} --regid=$(id -g ${user}) --init-groups sh -c ${JSON.stringify(command)}`,
+    );
+
+  test.each(units)('%s is exposed 2.5 at most', async (unit) => {
+    const said = await guest.must(`systemd-analyze security --no-pager ${unit} | tail -n 1`);
+    const exposure = Number(/: ([\d.]+)/.exec(said)?.[1]);
+    process.stdout.write(`${suite}: ${unit} ${exposure}\n`);
+    expect(exposure).toBeLessThanOrEqual(2.5);
+  });
+
+  test('Tcl reaches nobody, though the library is there and a repository asks for it', async () => {
+    await guest.must('apt-get -q -y install --no-install-recommends libtcl8.6', { timeout: 200_000 });
+    const page =
+      '<html><body><th1>set failed [catch {tclEval {expr 6*7}} said]; puts "failed $failed: $said"</th1>';
+    const set = `import sqlite3
+db = sqlite3.connect("/data/repos/demo.fossil", timeout=10)
+db.execute("create trigger if not exists temp.x after insert on config begin select 1; end")
+for name, value in (("tcl", "1"), ("header", """${page}""")):
+    db.execute("replace into config(name, value, mtime) values(?, ?, 0)", (name, value))
+db.commit()`;
+    await guest.must(`cat >/root/set.py <<'END'\n${set}\nEND\npython3 /root/set.py`);
+    const asked = await (await fetch('http://demo.localhost/home')).text();
+    expect(asked).toContain('failed 1:');
+    expect(asked).not.toContain('failed 0: 42');
+    // The same page by a Fossil outside of the unit: it is the unit that hides it.
+    const outside = await guest.must(
+      `cp /data/repos/demo.fossil /root/t.fossil; printf 'GET /home HTTP/1.0\\r\\nHost: x\\r\\n\\r\\n' >/root/ask; fossil http /root/t.fossil --nojail --in /root/ask --out /root/answer --ipaddr 127.0.0.1; cat /root/answer`,
+    );
+    // Debian 12 builds Fossil with Tcl.
+    const built = (await guest.must('fossil version -v')).includes('TCL');
+    expect(built || suite !== 'bookworm').toBe(true);
+    expect(outside).toContain(built ? 'failed 0: 42' : 'failed 1: no such command');
+  });
+
+  test('nothing but Fossil can be executed where Fossil runs, Caddy where Caddy, Litestream where Litestream', async () => {
+    const pids = await mainPids(guest);
+    for (const [part, program] of [
+      ['repositories', '/usr/bin/fossil version'],
+      ['edge', '/opt/fossilrepo/embedded/programs/bin/caddy version'],
+      ['replication', '/opt/fossilrepo/embedded/programs/bin/litestream version'],
+    ] as const) {
+      const inside = `nsenter -t ${pids[part] ?? ''} -m --`;
+      await guest.must(`${inside} ${program}`);
+      for (const other of [
+        '/bin/sh -c true',
+        '/usr/bin/git --version',
+        '/usr/bin/python3 -V',
+        '/opt/fossilrepo/bin/fossilrepo --version',
+      ]) {
+        const ran = await guest.run(`${inside} ${other}`);
+        expect(ran.stderr, `${part}: ${other}`).toContain('Permission denied');
+      }
+    }
+    // Not by the loader either.
+    const loader = await guest.run(
+      `nsenter -t ${pids['repositories'] ?? ''} -m -- $(echo /usr/lib/*-linux-gnu/ld-linux-*.so.*) /bin/true`,
+    );
+    expect(loader.code).not.toBe(0);
+  });
+
+  test("Fossil's user reads neither secrets nor the management database, the trash or the replica", async () => {
+    for (const path of [
+      '/etc/fossilrepo/secrets',
+      '/etc/fossilrepo/secrets/instance-key',
+      '/var/lib/fossilrepo/fossilrepo.db',
+      '/data/work',
+      '/var/backups/fossilrepo',
+    ]) {
+      const ran = await as('fossil', `if [ -d ${path} ]; then ls ${path}; else cat ${path}; fi`);
+      expect(ran.stderr, path).toContain('Permission denied');
+      expect(ran.stdout, path).toBe('');
+    }
+    expect((await as('fossil', 'cat /data/repos/demo.fossil >/dev/null')).code).toBe(0);
+    expect(
+      (await as('fossil', 'rm -f /etc/fossilrepo/fossilrepo.yaml /opt/fossilrepo/README.md')).code,
+    ).not.toBe(0);
+  });
+
+  test('Caddy can only ask whether a name exists', async () => {
+    expect((await as('caddy', 'test -e /data/routes/demo')).code).toBe(0);
+    for (const command of [
+      'ls /data/repos',
+      'ls /data/routes',
+      'cat /data/repos/demo.fossil',
+      'ls /data/work',
+      'ls /etc/fossilrepo/secrets',
+      'cat /var/lib/fossilrepo/fossilrepo.db',
+      'cat /var/lib/fossilrepo/litestream.yml',
+      'ls /var/backups/fossilrepo',
+    ]) {
+      const ran = await as('caddy', command);
+      expect(ran.stderr, command).toContain('Permission denied');
+      expect(ran.stdout, command).toBe('');
+    }
+  });
+
+  test('no environment holds a secret; secrets are for root alone', async () => {
+    const secrets = [
+      await guest.must('cat /etc/fossilrepo/secrets/instance-key'),
+      await guest.must('fossilrepo user token admin'),
+    ];
+    const environments = await guest.must(
+      "for user in fossil fossilrepo caddy; do for one in $(find /proc -maxdepth 1 -user $user); do tr '\\0' '\\n' <$one/environ; done; done",
+    );
+    for (const secret of secrets) expect(environments).not.toContain(secret);
+    expect(await guest.must('find /etc/fossilrepo/secrets -printf "%m %U %y\\n" | sort -u')).toBe(
+      '600 0 f\n700 0 d',
+    );
+    const open = await guest.must(
+      'find /data /var/lib/fossilrepo /var/backups/fossilrepo /var/log/fossilrepo -type f -perm /007 ! -path "/data/routes/*" ! -path "*/home/edge/*"',
+    );
+    expect(open).toBe('');
+  });
+
+  test('memory', async () => {
+    const used = lines(
+      await guest.must(
+        `for part in repositories replication management edge; do awk -v part=$part '/^Pss:/ { print part, int($2 / 1024) }' /proc/$(systemctl show -P MainPID fossilrepo-$part)/smaps_rollup; done`,
+      ),
+    );
+    process.stdout.write(`${suite}: idle memory in MB: ${used.join(', ')}\n`);
+    const total = used.reduce((sum, line) => sum + Number(line.split(' ')[1]), 0);
+    expect(total).toBeLessThan(250);
+  });
+});
