@@ -1,8 +1,8 @@
-import { refuseWhileFenced } from '../backup/fence.ts';
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { applyRepositorySteps } from '../apply/repository.ts';
+import { refuseWhileFenced } from '../backup/fence.ts';
 import { repositoryFile } from '../config/paths.ts';
 import { OperatorError } from '../errors.ts';
 import type { Forge } from '../forge.ts';
