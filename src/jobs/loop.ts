@@ -13,7 +13,7 @@ import { addEvent } from '../store/events.ts';
 import { withLock } from '../system/locks.ts';
 import { adoptStrangers, findStrangers } from './adopt.ts';
 import { backoff } from './backoff.ts';
-import { mend, mendAccess } from './mend.ts';
+import { mend, mendInTurns } from './mend.ts';
 import { newsOf } from './news.ts';
 import { nudgeReplication } from './nudge.ts';
 import { watchOwner } from './watch-owner.ts';
@@ -67,7 +67,7 @@ export function startLoop(forge: Forge, log: (text: string) => void): Loop {
   const mendEach = async (): Promise<Finding[]> => [
     ...(await guarded('server', () => mend(forge, tries))),
     ...(await guarded('adoption', () => adoptStrangers(forge, findStrangers(forge), Date.now()))),
-    ...(await guarded('access', () => Promise.resolve(mendAccess(forge, turn++)))),
+    ...(await guarded('access', () => Promise.resolve(mendInTurns(forge, turn++)))),
   ];
 
   const sing = async (): Promise<void> => {

@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { accessTo } from '../access/members.ts';
 import { projectAccess } from '../access/project.ts';
 import { ControlError } from '../backup/control.ts';
@@ -9,13 +9,16 @@ import { closedMark, routeMark } from '../config/paths.ts';
 import { messageOf } from '../errors.ts';
 import type { Forge } from '../forge.ts';
 import type { Finding } from '../health/finding.ts';
+import { placeOf } from '../plan/repository.ts';
 import { endCreation } from '../repos/create.ts';
+import { repositoryId } from '../repos/file.ts';
 import { settle } from '../repos/change.ts';
 import { markRoute } from '../repos/marks.ts';
 import { restoreLitestreamTables } from '../repos/litestream-tables.ts';
 import { addEvent } from '../store/events.ts';
 import { listRepositories, listTrashed, type Repository } from '../store/repositories.ts';
 import type { Backoff } from './backoff.ts';
+import { reject } from './reject.ts';
 
 /**
  * Brings everything that is derived back to what the management database says: unfinished commands, marks for the edge, what Litestream
@@ -70,7 +73,8 @@ const missingFiles = ({ paths }: Forge, rows: readonly Repository[]): Finding[] 
 /** A name is routed when it is served, and closed only while somebody works on it: nobody does, since we hold the lock. */
 function mendMarks(forge: Forge, rows: readonly Repository[]): void {
   const { paths } = forge;
-  const wanted = new Set(rows.map(({ name }) => name));
+  const inPlace = rows.filter((row) => row.file === placeOf(row) && existsSync(join(paths.data, row.file)));
+  const wanted = new Set(inPlace.map(({ name }) => name));
   for (const name of readdirSync(paths.routes))
     if (!wanted.has(name)) rmSync(routeMark(paths, name), { force: true });
   for (const name of wanted) if (!existsSync(routeMark(paths, name))) markRoute(paths, name);
@@ -123,24 +127,46 @@ async function mendReplication(forge: Forge, rows: readonly Repository[], backof
   }
 }
 
-/** How many repositories have their access compared in one look. */
+/** How many repositories are looked into at one look. */
 const perLook = 20;
 
-/** Compares the access in some repositories with the management database, in turns, and writes what differs. */
-export function mendAccess(forge: Forge, turn: number): Finding[] {
-  const rows = listRepositories(forge.store, { hidden: true }).filter(({ state }) => state === 'active');
-  for (let index = 0; index < Math.min(perLook, rows.length); index++) {
-    const row = rows[(turn * perLook + index) % rows.length];
-    if (!row) continue;
-    const { changed, ended } = projectAccess(join(forge.paths.data, row.file), accessTo(forge, row));
-    if (changed > 0)
-      note(
-        forge,
-        `access to ${row.name} had been changed by hand (${changed} rows${ended.length > 0 ? `, signed out: ${ended.join(', ')}` : ''})`,
-        row,
-      );
+/**
+ * Looks into some repositories' files, in turns: whether it is still the repository that belongs there, and whether today's access is
+ * what is written in it. One that can't be looked into doesn't keep the others from it.
+ */
+export function mendInTurns(forge: Forge, turn: number): Finding[] {
+  const rows = listRepositories(forge.store, { hidden: true }).filter(
+    (row) => row.state === 'active' && existsSync(join(forge.paths.data, row.file)),
+  );
+  const start = (turn * perLook) % Math.max(1, rows.length);
+  return [...rows.slice(start), ...rows.slice(0, start)].slice(0, perLook).flatMap((row): Finding[] => {
+    try {
+      mendInside(forge, row);
+      return [];
+    } catch (error) {
+      const next = 'Check it with: fossilrepo repo verify, and see who else uses the file.';
+      return [
+        {
+          level: 'red',
+          about: row.name,
+          what: `${row.name} can't be looked into: ${messageOf(error)}`,
+          next,
+        },
+      ];
+    }
+  });
+}
+
+function mendInside(forge: Forge, row: Repository): void {
+  const file = join(forge.paths.data, row.file);
+  if (repositoryId(file) !== row.id) {
+    reject(forge, basename(file), `it was put over the repository ${row.name}, and is another one.`);
+    return;
   }
-  return [];
+  const { changed, ended } = projectAccess(file, accessTo(forge, row));
+  if (changed === 0) return;
+  const out = ended.length > 0 ? `, signed out: ${ended.join(', ')}` : '';
+  note(forge, `access to ${row.name} had been changed by hand (${changed} rows${out})`, row);
 }
 
 const note = (forge: Pick<Forge, 'store'>, text: string, row?: Repository) =>

@@ -197,3 +197,21 @@ describe('what can never be served', () => {
     expect((await forge.cli('status')).code).toBe(0);
   });
 });
+
+test("another repository's file that is put over a live name is moved away, and status says what is missing", async () => {
+  await forge.json('repo', 'create', 'covered');
+  asServer('mv', make('intruder.fossil'), place('covered.fossil'));
+  await eventually(
+    () => rejected().some((name) => name.endsWith('-covered.fossil')),
+    15_000,
+    'the intruder is moved away',
+  );
+  await eventually(
+    async () => (await events()).includes('The file of covered is gone'),
+    10_000,
+    'status says that the file is gone',
+  );
+  expect(existsSync(place('covered.fossil'))).toBe(false);
+  const gone = await fetch(`http://localhost:${forge.ports.repositories}/covered/index`);
+  expect(gone.status).toBe(404);
+});
