@@ -142,6 +142,8 @@ async function actOn(step: PartStep, { supervisor, paths }: Machine, done: Done)
     for (const { part, action } of [...done.acted, step])
       await supervisor.act(part, action === 'start' ? 'restart' : action);
     forgetDue(paths);
+    // It has just started with the fossilrepo.yaml that was refused, whatever that will say next.
+    noteDue(paths, [{ part: 'management', action: 'restart' }]);
     throw new OperatorError(
       `${step.part} refused its new configuration; the former one is back and in use. ${messageOf(error)}`,
       { next: 'Correct fossilrepo.yaml and run fossilrepo apply again.', cause: error },

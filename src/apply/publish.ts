@@ -1,10 +1,10 @@
-import { chmodSync, chownSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { parseConfig } from '../config/config.ts';
 import type { Paths } from '../config/paths.ts';
 import { messageOf, OperatorError } from '../errors.ts';
 import type { ChangedFile, Step } from '../plan/steps.ts';
-import { caddyValidate } from '../programs/caddy.ts';
+import { caddyRoot, caddyValidate } from '../programs/caddy.ts';
 import { litestreamCheck } from '../programs/litestream.ts';
 import { verifyUnits } from '../programs/systemd.ts';
 import { findUser, serviceUsers } from '../system/identity.ts';
@@ -24,6 +24,7 @@ export async function publish(
   machine: Pick<Machine, 'run' | 'config' | 'paths'>,
 ): Promise<(() => void) | undefined> {
   await approve(step, machine);
+  if (step.check === 'caddy' && machine.config.tls === 'internal') publishRoot(machine.paths);
   noteDue(machine.paths, step.then);
   for (const file of step.files)
     writeAtomic(file.path, file.content, file.mode, file.owner && idsOf(file.owner));
@@ -31,6 +32,11 @@ export async function publish(
   return () => {
     for (const file of step.files) putBack(file);
   };
+}
+
+/** Caddy has made its authority by now, since it was shown a configuration that needs one. */
+function publishRoot(paths: Paths): void {
+  writeAtomic(paths.edgeRoot, readFileSync(caddyRoot(paths)), 0o644);
 }
 
 function putBack(file: ChangedFile): void {

@@ -46,6 +46,8 @@ export function pathsUnder(root = '/') {
     edgeHome: at('var/lib/fossilrepo/home/edge'),
     caddyfile: at('etc/fossilrepo/rendered/Caddyfile'),
     rendered: at('etc/fossilrepo/rendered'),
+    /** With `tls: internal`, the certificate that clients have to trust: a copy for all to read of what the edge keeps to itself. */
+    edgeRoot: at('etc/fossilrepo/rendered/root.crt'),
     replica: at('var/backups/fossilrepo'),
     log: at('var/log/fossilrepo'),
     run: at('run/fossilrepo'),

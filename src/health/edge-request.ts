@@ -3,16 +3,15 @@ import { request as httpsRequest } from 'node:https';
 import { readIfThere } from '../system/files.ts';
 import type { Config } from '../config/config.ts';
 import type { Paths } from '../config/paths.ts';
-import { caddyRoot } from '../programs/caddy.ts';
 
 export type EdgeAnswer = { status: number; location: string | undefined; body: string };
 
 /** The PEM roots that a client of this forge has to trust besides the system's own, or undefined. */
 export function extraRoots(
   config: Pick<Config, 'tls' | 'acme'>,
-  paths: Pick<Paths, 'edgeHome'>,
+  paths: Pick<Paths, 'edgeRoot'>,
 ): string | undefined {
-  if (config.tls === 'internal') return caddyRoot(paths);
+  if (config.tls === 'internal') return paths.edgeRoot;
   return config.tls === 'auto' ? config.acme.roots : undefined;
 }
 
@@ -22,7 +21,7 @@ export function extraRoots(
  * @throws Error when the edge doesn't answer, or its certificate isn't good for the name
  */
 export function askEdge(
-  { config, paths }: { config: Config; paths: Pick<Paths, 'edgeHome'> },
+  { config, paths }: { config: Config; paths: Pick<Paths, 'edgeRoot'> },
   address: string,
   timeout = 10_000,
 ): Promise<EdgeAnswer> {
