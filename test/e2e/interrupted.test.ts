@@ -47,11 +47,16 @@ test('a port in use is refused before anything is touched', async () => {
 });
 
 test('killed after each step and run again, it finishes, and shows one password', async () => {
-  const killed = `
-    rm -f /root/said; touch /root/said
-    setsid /opt/fossilrepo/bin/fossilrepo install --yes >/root/said 2>&1 & pid=$!
-    until grep -qE '^- |^Nothing to do' /root/said; do kill -0 $pid 2>/dev/null || break; sleep 0.005; done
-    kill -KILL -- -$pid 2>/dev/null; wait; cat /root/said`;
+  const killed = `cat >/root/killed.py <<'END'
+import os, signal, subprocess as s
+command = s.Popen(["fossilrepo", "install", "--yes"], stdout=s.PIPE, stderr=s.PIPE, text=True, start_new_session=True)
+for line in command.stderr:
+    print(line, end="")
+    if line.startswith("- ") or line.startswith("Nothing to do"):
+        os.killpg(command.pid, signal.SIGKILL)
+print(command.stdout.read())
+END
+python3 /root/killed.py`;
   const said: string[] = [];
   for (;;) {
     said.push(await guest.must(killed));
