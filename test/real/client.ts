@@ -81,6 +81,8 @@ export function newPerson() {
         fossil(
           folder,
           'commit',
+          // Fossil 2.21 now and then takes a file that was added a moment ago for unchanged; a check-in is what is wanted.
+          '--allow-empty',
           '--no-warnings',
           '--allow-fork',
           '--user-override',
