@@ -36,6 +36,8 @@ export function keepRunning(partOf: (name: PartName) => Part, paths: Paths): Sta
     const child = spawn(file, args, {
       env: environmentOf(part, paths),
       stdio: ['ignore', 'pipe', 'pipe'],
+      // Where we were started, such as /root, a part's user may not be, and could run nothing there.
+      cwd: '/',
       // A group of its own: Ctrl-C on the terminal reaches us alone, and we decide who ends when.
       detached: true,
     });
