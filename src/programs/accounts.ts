@@ -1,27 +1,38 @@
 import type { Command } from '../system/run.ts';
 
-/** A system group. Answers 9 when it exists already. */
-export const addGroup = (name: string): Command => ({ argv: ['groupadd', '--system', name], accept: [9] });
-
-/** A system user without shell, password or home of its own making. Answers 9 when it exists already. */
-export const addUser = (name: string, group: string, home: string): Command => ({
-  argv: [
-    'useradd',
-    '--system',
-    '--gid',
-    group,
-    '--home-dir',
-    home,
-    '--no-create-home',
-    '--shell',
-    '/usr/sbin/nologin',
-    name,
-  ],
-  accept: [9],
+/**
+ * All in a session of their own: what kills us, as Ctrl-C on the terminal, lets them finish. They change several files one after the
+ * other, and one that is killed leaves a line in /etc/shadow for nobody.
+ */
+const account = (argv: Command['argv'], there: number): Command => ({
+  argv,
+  accept: [there],
+  detached: true,
 });
 
-/** Answers 6 when there is none. */
-export const removeUser = (name: string): Command => ({ argv: ['userdel', name], accept: [6] });
+/** A system group. Answers 9 when it exists already. */
+export const addGroup = (name: string): Command => account(['groupadd', '--system', name], 9);
+
+/** A system user without shell, password or home of its own making. Answers 9 when it exists already. */
+export const addUser = (name: string, group: string, home: string): Command =>
+  account(
+    [
+      'useradd',
+      '--system',
+      '--gid',
+      group,
+      '--home-dir',
+      home,
+      '--no-create-home',
+      '--shell',
+      '/usr/sbin/nologin',
+      name,
+    ],
+    9,
+  );
 
 /** Answers 6 when there is none. */
-export const removeGroup = (name: string): Command => ({ argv: ['groupdel', name], accept: [6] });
+export const removeUser = (name: string): Command => account(['userdel', name], 6);
+
+/** Answers 6 when there is none. */
+export const removeGroup = (name: string): Command => account(['groupdel', name], 6);
