@@ -92,6 +92,3 @@ export const routeMark = (paths: Pick<Paths, 'routes'>, name: string) => join(pa
 /** The folder that Litestream 0.5 keeps beside a database; it moves with the file. */
 export const litestreamState = (file: string) =>
   join(file, '..', `.${file.slice(file.lastIndexOf('/') + 1)}-litestream`);
-
-/** A deleted repository's file. */
-export const trashFile = (paths: Pick<Paths, 'trash'>, id: string) => join(paths.trash, `${id}.fossil`);

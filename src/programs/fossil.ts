@@ -5,9 +5,6 @@ import type { Command } from '../system/run.ts';
 /** The oldest Fossil that this program was tested with: Debian 12's. */
 export const oldestFossil = [2, 21] as const;
 
-/** From here on a public server has the fixes for two holes: a regular expression that never ends, and `/file`. */
-export const safestFossil = [2, 27] as const;
-
 /**
  * What Fossil needs around it: a home that it may write (it keeps a list of repositories there and reads settings from it
  * that hold for all of them), and a user's name, without which `init` fails in a service.

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import prettyBytes from 'pretty-bytes';
 import { type PartName, partNames } from '../../src/stack/parts.ts';
 import type { TestForge } from '../real/forge.ts';
+import { processorTime } from '../real/processes.ts';
 import type { Bench, Row } from './row.ts';
 
 /** What one would run by hand for the same repositories. */
@@ -38,13 +39,6 @@ export async function idle({ quick }: Bench, forge: TestForge, repositories: num
       met: null,
     },
   ];
-}
-
-/** Of a process and its ended children, in milliseconds: proc_pid_stat(5), fields 14 to 17, in ticks of 10 ms. */
-function processorTime(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return fields.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks) * 10, 0);
 }
 
 /** Resident memory, and what of it is no file's content: only the latter cannot be dropped when memory is short (proc_pid_status(5)). */
