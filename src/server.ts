@@ -1,11 +1,11 @@
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { type Config, loadConfig, parseConfig } from './config/config.ts';
 import { type Paths, pathsUnder } from './config/paths.ts';
 import { stackOf } from './stack/parts.ts';
 import { type Supervisor, supervisorOf } from './stack/supervisor.ts';
 import { type Output, terminal } from './system/output.ts';
 import { run, type Run } from './system/run.ts';
+import { hasStorageKeys } from './secrets/load.ts';
 
 /** Options that every command takes. */
 export type GlobalOptions = { root: string; json: boolean };
@@ -44,5 +44,5 @@ function present(addresses: readonly string[]): string[] {
 
 /** The parts of this server. */
 export function stackOfServer({ config, paths }: Pick<Server, 'config' | 'paths'>) {
-  return stackOf(config, paths, existsSync(join(paths.secrets, 'storage')));
+  return stackOf(config, paths, hasStorageKeys(paths));
 }

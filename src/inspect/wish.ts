@@ -12,6 +12,7 @@ import { listRepositories } from '../store/repositories.ts';
 import { instanceId, openStore, type Store } from '../store/store.ts';
 import { isRoot } from '../system/identity.ts';
 import { readTemplates } from './templates.ts';
+import { hasStorageKeys } from '../secrets/load.ts';
 
 /** All that decides what this server consists of, read from where it stands. @param keys the storage's, given with the command */
 export function wishOf(server: Server, configText: string, keys?: StorageCredentials): ServerWish {
@@ -23,7 +24,7 @@ export function wishOf(server: Server, configText: string, keys?: StorageCredent
     paths,
     configText,
     templates,
-    stack: stackOf(config, paths, keys !== undefined || existsSync(join(paths.secrets, 'storage'))),
+    stack: stackOf(config, paths, keys !== undefined || hasStorageKeys(paths)),
     supervisor: supervisor.kind,
     users: isRoot() && paths.root === '/',
     storageKeys: keys,

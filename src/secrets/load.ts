@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Paths } from '../config/paths.ts';
 import { codeOf, OperatorError } from '../errors.ts';
@@ -53,3 +53,7 @@ function readSecret(file: string): string | undefined {
     throw error;
   }
 }
+
+/** Whether the replica's storage keys have been put in place. */
+export const hasStorageKeys = (paths: Pick<Paths, 'secrets'>): boolean =>
+  existsSync(join(paths.secrets, secretFiles.storage));

@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
@@ -11,6 +10,7 @@ import { readIfThere } from '../system/files.ts';
 import type { Run } from '../system/run.ts';
 import { type Part, type PartName, partNames, stackOf } from './parts.ts';
 import type { PartState, Supervisor } from './supervisor.ts';
+import { hasStorageKeys } from '../secrets/load.ts';
 
 const upRecord = z.object({
   pid: z.int(),
@@ -42,7 +42,7 @@ export function foregroundSupervisor(paths: Paths, config: Config, run: Run): Su
     kind: 'foreground',
     states: () => {
       const up = readUp(paths);
-      const stack = stackOf(config, paths, existsSync(join(paths.secrets, 'storage')));
+      const stack = stackOf(config, paths, hasStorageKeys(paths));
       const state = (name: PartName): PartState => {
         const part = up?.parts[name];
         if (!isAlive(part?.pid)) return 'stopped';
