@@ -1,8 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { administratorLogin, firstPassword, passwordWasShown } from '../access/administrator.ts';
-import { messageOf, OperatorError } from '../errors.ts';
+import { exitCodes, messageOf, OperatorError } from '../errors.ts';
 import { type Forge, withForge } from '../forge.ts';
 import { ensureCanary, flyCanary } from '../health/canary.ts';
+import type { Finding } from '../health/finding.ts';
+import { healthNow } from '../health/now.ts';
 import { forgeUrl } from '../repos/urls.ts';
 import type { GlobalOptions } from '../server.ts';
 import { withLock } from '../system/locks.ts';
@@ -19,8 +21,22 @@ export async function prove(options: GlobalOptions): Promise<void> {
   await withForge(options, async (forge) => {
     await untilWorking(() => withLock(forge.paths, 'changes', patience, () => ensureCanary(forge)));
     await untilWorking(() => flyCanary(forge));
+    const findings = await untilHealthy(forge);
     await report(forge);
+    for (const { what, next } of findings) forge.out.warn(`${what} ${next}`);
+    if (findings.length > 0) process.exitCode = exitCodes.check;
   });
+}
+
+/** The loop has to see it, too: `status` right after an install is green. @returns what is still wrong when patience ends */
+async function untilHealthy(forge: Forge): Promise<Finding[]> {
+  const deadline = Date.now() + patience;
+  for (;;) {
+    const { ok, canary, findings } = await healthNow(forge);
+    if (ok && canary !== null) return [];
+    if (Date.now() > deadline) return findings.filter(({ level }) => level === 'red');
+    await sleep(500);
+  }
 }
 
 async function report(forge: Forge): Promise<void> {

@@ -1,11 +1,9 @@
 import chalk from 'chalk';
 import prettyMilliseconds from 'pretty-ms';
-import { coverageNow } from '../backup/coverage-now.ts';
 import { exitCodes } from '../errors.ts';
 import { withForge } from '../forge.ts';
-import { assessHealth, type Health } from '../health/health.ts';
-import { readLoopState } from '../health/loop-state.ts';
-import { probeParts } from '../health/parts.ts';
+import type { Health } from '../health/health.ts';
+import { healthNow } from '../health/now.ts';
 import { forgeUrl } from '../repos/urls.ts';
 import type { GlobalOptions } from '../server.ts';
 import { newestEvents, type Event } from '../store/events.ts';
@@ -13,10 +11,7 @@ import { newestEvents, type Event } from '../store/events.ts';
 /** `fossilrepo status`: on one screen, whether one may sleep. Answers 4 when not. */
 export async function status(options: GlobalOptions): Promise<void> {
   await withForge(options, async (forge) => {
-    const [parts, covered] = await Promise.all([probeParts(forge), coverageNow(forge)]);
-    const seen = readLoopState(forge.paths);
-    const state = seen && { ...seen, covered };
-    const health = assessHealth(state, parts, Date.now());
+    const health = await healthNow(forge);
     const events = newestEvents(forge.store, 5);
     forge.out.result(
       { url: forgeUrl(forge.config), ...health, events },

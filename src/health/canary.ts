@@ -11,6 +11,7 @@ import { repositoryUrl } from '../repos/urls.ts';
 import { canaryName } from '../repos/names.ts';
 import { openRepository } from '../repos/open.ts';
 import { findRepository, type Repository } from '../store/repositories.ts';
+import { withLock } from '../system/locks.ts';
 import { addressingOf, clientOf, signedInUrl } from './outside.ts';
 
 /** What one round of the canary took. Milliseconds. */
@@ -30,12 +31,18 @@ export async function ensureCanary(forge: Forge): Promise<Repository> {
   return createRepository(forge, wish);
 }
 
+/** A round that meets another one (the loop's, an install's) waits for its end: both push from the same clone. Milliseconds. */
+const patience = 90_000;
+
 /**
  * Pushes through the edge like anybody else and looks for it in the replica's storage. What is pushed is one unversioned file that is
  * replaced each time, so that the canary never grows.
  * @throws OperatorError with the step that failed
  */
-export async function flyCanary(forge: Forge): Promise<CanaryRound> {
+export const flyCanary = (forge: Forge): Promise<CanaryRound> =>
+  withLock(forge.paths, 'canary', patience, () => fly(forge));
+
+async function fly(forge: Forge): Promise<CanaryRound> {
   const row = findRepository(forge.store, canaryName);
   if (row?.state !== 'active')
     throw new OperatorError('There is no canary yet.', { next: 'Run fossilrepo install.' });

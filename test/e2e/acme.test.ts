@@ -57,7 +57,8 @@ describe('a public domain with certificates by ACME', () => {
     const said = await guest.run('sh /root/fossilrepo/install.sh --yes', { timeout: 300_000 });
     expect(said.stderr + said.stdout).toContain('The forge answers at https://forge.test');
     expect(said.code).toBe(0);
-    expect((await guest.run('fossilrepo status')).code).toBe(0);
+    const status = await guest.run('fossilrepo status');
+    expect(status.code, status.stdout).toBe(0);
   });
 
   test('a repository gets its certificate when it is first asked for, and is cloned by a client that checks it', async () => {
