@@ -7,6 +7,7 @@ import { fossilEnvironment } from '../../src/programs/fossil.ts';
 import { describeDifference } from '../../src/repos/contents/describe-difference.ts';
 import { type Difference, differenceOf } from '../../src/repos/contents/difference.ts';
 import { lastReceipt, newerThan } from '../../src/repos/contents/receipts.ts';
+import { openSnapshot } from '../../src/repos/contents/snapshot.ts';
 import { summaryOf } from '../../src/repos/contents/summary.ts';
 import { run } from '../../src/system/run.ts';
 import { initRepository, query, type Served, serve } from './support/fossil-lab.ts';
@@ -246,7 +247,13 @@ describe('two states of one repository', () => {
     using writer = new DatabaseSync(busy);
     writer.exec("PRAGMA journal_mode = WAL; BEGIN IMMEDIATE; INSERT INTO config VALUES ('css', 'x', 0)");
     expect(differenceOf(busy, late).same).toBe(true);
-    writer.exec('COMMIT');
+    {
+      using snapshot = openSnapshot(busy);
+      const settings = () => [...snapshot.rows('SELECT count(*) AS n FROM config')];
+      const before = settings();
+      writer.exec('COMMIT');
+      expect(settings()).toEqual(before);
+    }
     expect(inShort(differenceOf(busy, late))).toEqual(['lost settings: css']);
   });
 });
@@ -307,6 +314,18 @@ describe('files that are not as they should be', () => {
     );
     expect(() => differenceOf(join(folder, 'missing.fossil'), early)).toThrow('is not there');
     expect(() => summaryOf(join(folder, 'missing.fossil'))).toThrow('is not there');
+  });
+
+  test('sizes, times and numbers beyond all measure are read', () => {
+    const beyond = spoilt(
+      'beyond',
+      `UPDATE unversioned SET sz = 9223372036854775807, mtime = -9223372036854775807 WHERE name = 'files/kept.bin';
+       UPDATE event SET mtime = 9e300 WHERE type = 'ci'; UPDATE rcvfrom SET mtime = 9223372036854775807`,
+    );
+    const { kinds } = differenceOf(beyond, late);
+    expect(kinds.checkins.changed.count).toBe(summaryOf(early).checkins);
+    expect(kinds.checkins.changed.items[0]).not.toHaveProperty('at');
+    expect(newerThan(beyond, 0).items).toHaveLength(newerThan(early, 0).items.length);
   });
 
   test('names that are not text are told apart', () => {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { describeDifference } from '../../src/repos/contents/describe-difference.ts';
+import { describeNewer } from '../../src/repos/contents/describe-newer.ts';
 import type { Change, Difference } from '../../src/repos/contents/difference.ts';
 import { type Item, itemOf, printable } from '../../src/repos/contents/item.ts';
 import { allKinds, type Kind, listing } from '../../src/repos/contents/kinds.ts';
@@ -68,6 +69,54 @@ describe('a difference in words', () => {
       'artifacts  1 lost (1 private), 2 gained, 1 of them shunned until now',
     );
     expect(describeDifference(difference({}, { lost: 1 }))).toBe('artifact  1 lost');
+  });
+});
+
+describe('what came since, in words', () => {
+  const at = '2026-11-21T13:02:11Z';
+  const receipt = { rcvid: 7, artifacts: 1, unversioned: 0, at };
+
+  test('is nothing where nothing came', () => {
+    expect(describeNewer({ checkins: 0, other: 0, artifacts: 0, items: [], receipts: [] })).toBe(
+      'nothing came since',
+    );
+  });
+
+  test('says who, how much and what, and counts the rest', () => {
+    const item = { kind: 'check-in', id: hash('1'), title: 'Fix', who: 'ann', at } as const;
+    const one = {
+      checkins: 1,
+      other: 0,
+      artifacts: 3,
+      items: [item],
+      receipts: [{ ...receipt, who: 'ann' }],
+    };
+    expect(describeNewer(one)).toBe(
+      '1 check-in, received 2026-11-21 13:02 UTC from ann\n  check-in 1111111111 "Fix" (ann, 2026-11-21 13:02 UTC)',
+    );
+    const receipts = [
+      { ...receipt, who: 'ann', at: '2026-11-21T14:00:00Z' },
+      { ...receipt, who: 'bob' },
+      receipt,
+      { ...receipt, who: 'ann' },
+    ];
+    const many = {
+      checkins: 2,
+      other: 5,
+      artifacts: 9,
+      items: Array.from({ length: 7 }, () => item),
+      receipts,
+    };
+    expect(describeNewer(many).split('\n')).toEqual([
+      '2 check-ins and 5 other changes, received 2026-11-21 13:02 to 2026-11-21 14:00 UTC from ann, bob',
+      ...Array.from({ length: 5 }, () => '  check-in 1111111111 "Fix" (ann, 2026-11-21 13:02 UTC)'),
+      '  and 2 more',
+    ]);
+  });
+
+  test('says how many artifacts where none has a name', () => {
+    const newer = { checkins: 0, other: 0, artifacts: 2, items: [], receipts: [receipt] };
+    expect(describeNewer(newer)).toBe('2 artifacts, received 2026-11-21 13:02 UTC');
   });
 });
 

@@ -3,7 +3,7 @@ import type { Item } from './item.ts';
 import { allKinds, kinds } from './kinds.ts';
 
 /** So many are named; of the others there is the number. */
-const named = 5;
+export const named = 5;
 
 /**
  * A difference for a person: a line for each kind that has one, with counts and names. Times are UTC.
@@ -45,7 +45,7 @@ function describeListed(verb: string, { count, items }: Listed): string {
 
 /** One item: `1a2b3c4d5e "Fix login" (ann, 2026-11-21 13:02 UTC)`. What is changed shows how, not when. */
 export function describeItem({ id, title, who, at, change }: Item): string {
-  const time = at === undefined ? undefined : `${at.slice(0, 16).replace('T', ' ')} UTC`;
+  const time = at === undefined ? undefined : `${minuteOf(at)} UTC`;
   const aside = (change === undefined ? [who, time] : [change]).filter((part) => part !== undefined);
   return [
     /^[0-9a-f]{40,}$/.test(id) ? id.slice(0, 10) : /[\s,;()"]/.test(id) ? `"${id}"` : id,
@@ -53,3 +53,6 @@ export function describeItem({ id, title, who, at, change }: Item): string {
     ...(aside.length === 0 ? [] : [`(${aside.join(', ')})`]),
   ].join(' ');
 }
+
+/** An item's time, to the minute and without its zone, which is UTC. */
+export const minuteOf = (at: string): string => at.slice(0, -':00Z'.length).replace('T', ' ');

@@ -37,7 +37,7 @@ export type Difference = {
  * - A deleted wiki page, unversioned file or attachment is not there. A deleted forum post is: its last version is empty.
  * - A setting is what somebody set, not what Fossil notes down for itself; its value is compared and never told.
  * - A user is changed when the capabilities are; passwords are not compared. A branch is when it was opened or closed.
- * Both are read in one transaction each. Takes the time of sorting: 0.5 s for 20,000 check-ins.
+ * Both are read in one transaction each. Takes 1 to 2 s for 20,000 check-ins with 100,000 artifacts.
  * @throws OperatorError when one of them isn't there, is no repository, or is damaged
  */
 export function differenceOf(present: string, other: string): Difference {

@@ -48,7 +48,7 @@ const firstLine = (text: string): string => printable(text.trimStart().split(/[\
 
 /** Fossil's times are Julian days. */
 function timeOf(value: Row[string] | undefined): string | undefined {
-  if (typeof value !== 'number') return undefined;
-  const time = new Date(Math.round((value - 2_440_587.5) * 86_400) * 1000);
+  if (typeof value !== 'number' && typeof value !== 'bigint') return undefined;
+  const time = new Date(Math.round((Number(value) - 2_440_587.5) * 86_400) * 1000);
   return Number.isNaN(time.getTime()) ? undefined : time.toISOString().replace('.000Z', 'Z');
 }

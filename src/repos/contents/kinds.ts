@@ -38,9 +38,14 @@ function columns(values: {
 const versions = "group_concat(b.uuid, ' ' ORDER BY b.uuid)";
 
 /** A thing that consists of artifacts with a common tag, as manifest.c tags them: `wiki-NAME`, `tkt-ID`, `event-ID`. */
-const tagged = (prefix: string) => `
-  FROM tag t JOIN tagxref x ON x.tagid = t.tagid AND x.srcid = x.rid AND x.tagtype > 0 JOIN blob b ON b.rid = x.rid
+const tagged = (prefix: string, join = '') => `
+  FROM tag t JOIN tagxref x ON x.tagid = t.tagid AND x.srcid = x.rid AND x.tagtype > 0 JOIN blob b ON b.rid = x.rid ${join}
   WHERE t.tagname GLOB '${prefix}*'`;
+
+/** What the timeline shows of each technote: its newest version alone has an event. */
+const technoteEvents = `LEFT JOIN (
+  SELECT tagid, max(mtime) AS at, coalesce(ecomment, comment) AS title, coalesce(euser, user) AS who
+  FROM event WHERE type = 'e' GROUP BY tagid) e ON e.tagid = t.tagid`;
 
 /** What a repository can hold, in the order in which it is shown. */
 export const kinds = {
@@ -117,11 +122,7 @@ export const kinds = {
         who: 'max(e.who)',
         at: 'max(e.at)',
         state: 'count(*)',
-      })} ${tagged('event-').replace(
-        'WHERE',
-        `LEFT JOIN (SELECT tagid, max(mtime) AS at, coalesce(ecomment, comment) AS title, coalesce(euser, user) AS who
-        FROM event WHERE type = 'e' GROUP BY tagid) e ON e.tagid = t.tagid WHERE`,
-      )} GROUP BY t.tagid`,
+      })} ${tagged('event-', technoteEvents)} GROUP BY t.tagid`,
   },
   attachments: {
     names: ['attachment', 'attachments'],

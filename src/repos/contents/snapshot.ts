@@ -13,7 +13,7 @@ export type Snapshot = {
   /** Whether there is such a table (no view, no virtual table: those could run for ever), with such a column. */
   has: (table: string, column?: string) => boolean;
   /**
-   * Besides SQLite's functions there are `digest(…)`, the SHA-256 of some values, and `is_transient(name)`.
+   * Integers come as bigint. Besides SQLite's functions there are `digest(…)`, the SHA-256 of some values, and `is_transient(name)`.
    * @throws OperatorError when the file is damaged, or its tables are not Fossil's
    */
   rows: (sql: string, ...values: SQLInputValue[]) => Generator<Row>;
@@ -57,7 +57,10 @@ export function openSnapshot(file: string): Snapshot {
     },
     *rows(sql, ...values) {
       try {
-        yield* database.prepare(sql).iterate(...values);
+        const statement = database.prepare(sql);
+        // Node refuses to read integers above 2^53 as numbers; a file may hold any.
+        statement.setReadBigInts(true);
+        yield* statement.iterate(...values);
       } catch (error) {
         throw notFossils(file, error);
       }
