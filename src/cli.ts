@@ -37,6 +37,21 @@ export function buildCli(): Command {
     .action(async (names: string[], _options, command: Command) =>
       (await import('./commands/backup-now.ts')).backupNow(globals(command), names),
     );
+  program
+    .command('restore [repository...]')
+    .description('bring repositories back to a moment, or take the last restore back')
+    .option('--at <time>', '2026-11-21T14:00, with or without zone, or an age: 15m, 2h, 3d')
+    .option('--all', 'every repository', false)
+    .option('--undo', 'take the last restore back', false)
+    .option('--into <folder>', 'only write the files, into this folder')
+    .option('--shun', 'keep clients from bringing back what is lost', false)
+    .option('--in-trash', 'leave a deleted repository in the trash', false)
+    .option('--as <name>', 'the name of a deleted repository in service')
+    .option('--yes', 'ask nothing', false)
+    .option('--dry-run', 'fetch, check, show what would change, and end', false)
+    .action(async (names: string[], _options, command: Command) =>
+      (await import('./commands/restore.ts')).restore(globals(command), names, command.opts()),
+    );
   return program;
 }
 
@@ -215,6 +230,13 @@ function repositoryCommands(repo: Command): void {
     .option(...dryRun)
     .action(async (name: string, _options, command: Command) =>
       (await import('./commands/repo-change.ts')).repoPurge(globals(command), name, command.opts()),
+    );
+  repo
+    .command('maintain <name>')
+    .description('rebuild and compact a repository; it is closed meanwhile')
+    .option(...dryRun)
+    .action(async (name: string, _options, command: Command) =>
+      (await import('./commands/repo-maintain.ts')).repoMaintain(globals(command), name, command.opts()),
     );
   repo
     .command('verify [name...]')

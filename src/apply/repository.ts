@@ -3,7 +3,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { join } from 'node:path';
 import { accessTo } from '../access/members.ts';
 import { projectAccess } from '../access/project.ts';
-import { eraseHistory, replicateNow, stopReplicating, writeLitestreamConfig } from '../backup/replicate.ts';
+import {
+  eraseHistory,
+  finishReplicating,
+  replicateNow,
+  stopReplicating,
+  writeLitestreamConfig,
+} from '../backup/replicate.ts';
 import { closedMark, litestreamState, routeMark } from '../config/paths.ts';
 import { OperatorError } from '../errors.ts';
 import type { Forge } from '../forge.ts';
@@ -13,10 +19,13 @@ import { makingPlace, type RepositoryStep, servedName } from '../plan/repository
 import { bringRepository } from '../repos/bring.ts';
 import { drainDatabase } from '../repos/drain.ts';
 import { nameRepository } from '../repos/file.ts';
+import { rebuildRepository } from '../repos/rebuild.ts';
+import { fitIn } from '../repos/restore/fit.ts';
+import { restoreLitestreamTables } from '../repos/litestream-tables.ts';
 import { makeRepository, removeDatabase } from '../repos/make.ts';
 import { markClosed, markRoute } from '../repos/marks.ts';
 import { findRepositoryById, type Repository, updateRepository } from '../store/repositories.ts';
-import { moveDurably } from '../system/files.ts';
+import { linkDurably, moveDurably } from '../system/files.ts';
 
 /** What the steps tell about what they did that was not certain before. */
 export type RepositoryReport = { sanitised: string[] };
@@ -95,6 +104,18 @@ async function applyStep(step: RepositoryStep, forge: Forge, report: RepositoryR
     case 'miss':
       await checkGone(forge, step.name);
       return;
+    case 'rebuild':
+      await rebuildRepository(forge, at(step.from), at(step.to));
+      return;
+    case 'prepare':
+      restoreLitestreamTables(at(step.file));
+      fitIn(at(step.file), step);
+      projectAccess(at(step.file), accessTo(forge, rowOf(forge, step.id)));
+      await drainDatabase(at(step.file));
+      return;
+    case 'exchange':
+      exchange(at(step.from), at(step.to), step.keep === undefined ? undefined : at(step.keep));
+      return;
     case 'erase':
       if (servedName(step.file) !== undefined) await stopReplicating(forge, at(step.file));
       await eraseHistory(forge, step.id);
@@ -112,11 +133,23 @@ function rowOf(forge: Forge, id: string): Repository {
 
 /** Everything that was acknowledged is in the replica, nobody has the file open, and it is one file: no `-wal` beside. */
 async function drain(forge: Forge, step: Extract<RepositoryStep, { do: 'drain' }>): Promise<void> {
-  // Registers it, too: a drain that was killed had let go of it.
-  await replicateNow(forge, step);
-  const file = join(forge.paths.data, step.file);
-  await stopReplicating(forge, file);
-  await drainDatabase(file);
+  writeLitestreamConfig(forge);
+  await finishReplicating(forge, step);
+  await drainDatabase(join(forge.paths.data, step.file));
+}
+
+/**
+ * Puts one file in another's place, which is kept under a name of its own if wanted. Somebody who looks sees the one or the other at any
+ * moment. Litestream's state goes: it is of the former file, and without it Litestream sends all of the new one.
+ */
+function exchange(from: string, to: string, keep: string | undefined): void {
+  if (existsSync(to)) {
+    rmSync(litestreamState(to), { recursive: true, force: true });
+    if (keep !== undefined) linkDurably(to, keep);
+  }
+  // SQLite makes files that the group may only read; Fossil and Litestream both write here.
+  chmodSync(from, 0o660);
+  moveDurably(from, to);
 }
 
 function move(forge: Pick<Forge, 'paths'>, step: Extract<RepositoryStep, { do: 'move' }>): void {

@@ -1,4 +1,4 @@
-import { link, lstat, mkdir, opendir, readFile, rename, rm, unlink, writeFile } from 'node:fs/promises';
+import { link, lstat, mkdir, open, opendir, readFile, rename, rm, unlink, writeFile } from 'node:fs/promises';
 import { randomUUID } from 'node:crypto';
 import { dirname, join } from 'node:path';
 import { codeOf, messageOf, OperatorError } from '../errors.ts';
@@ -47,6 +47,21 @@ export function directoryStore(folder: string): ReplicaStore {
           return undefined;
         }),
       ),
+    head: (key, bytes) =>
+      guarded(async () => {
+        const handle = await open(at(key)).catch(async (error: unknown) => {
+          await lstat(folder);
+          ifThere(error);
+          return undefined;
+        });
+        if (handle === undefined) return undefined;
+        try {
+          const { buffer, bytesRead } = await handle.read(Buffer.alloc(bytes), 0, bytes, 0);
+          return buffer.subarray(0, bytesRead);
+        } finally {
+          await handle.close();
+        }
+      }),
     put: (key, text, { onlyNew = false } = {}) =>
       guarded(async () => {
         await lstat(folder);

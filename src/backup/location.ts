@@ -62,6 +62,12 @@ export function replicaUrl(replica: ReplicaConfig, instance: string, part: Repli
 /** Litestream keeps full snapshots on this level, single transactions on 0, what it merged of them between. */
 export const snapshotLevel = 9;
 
+/** Litestream's levels, as templates/litestream.yml sets them up: each holds the one before it merged, the last one snapshots. */
+export const levels = [0, 1, 2, snapshotLevel] as const;
+
+/** A transaction's number as Litestream writes it: 16 hexadecimal digits. */
+export const hexTxid = (txid: number): string => txid.toString(16).padStart(16, '0');
+
 /** The key below which Litestream keeps one level's files of a database: `…/ltx/0/` in a directory, `…/0000/` in S3. */
 export function levelKey(place: Pick<ReplicaPlace, 'kind'>, key: string, level: number): string {
   return place.kind === 'directory' ? `${key}/ltx/${level}/` : `${key}/${String(level).padStart(4, '0')}/`;

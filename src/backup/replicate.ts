@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { template } from '../plan/server.ts';
+import { OperatorError } from '../errors.ts';
 import type { Forge } from '../forge.ts';
 import { litestreamOf } from '../inspect/wish.ts';
 import { readTemplates } from '../inspect/templates.ts';
@@ -7,8 +8,9 @@ import type { Repository } from '../store/repositories.ts';
 import { readIfThere, writeAtomic } from '../system/files.ts';
 import { ControlError } from './control.ts';
 import { refuseWhileFenced } from './fence.ts';
-import { partKey, replicaUrl } from './location.ts';
+import { partKey, replicaPlace, replicaUrl } from './location.ts';
 import { openReplicaStore } from './open.ts';
+import { inReplica } from './window.ts';
 
 type Replicating = Pick<Forge, 'config' | 'paths' | 'store' | 'litestream' | 'instance' | 'secrets'>;
 
@@ -36,6 +38,38 @@ export async function replicateNow(
     replicaUrl(forge.config.replica, forge.instance, `repos/${repository.id}`),
   );
   await forge.litestream.syncNow(file);
+}
+
+/**
+ * Stops replicating a repository whose name is closed, when all of it is in the replica: Litestream sends the rest as it lets go, and
+ * the storage itself is asked for it.
+ * @throws OperatorError when it isn't there; it is replicated as before then
+ */
+export async function finishReplicating(
+  forge: Replicating,
+  repository: Pick<Repository, 'id' | 'file'>,
+): Promise<void> {
+  refuseWhileFenced(forge.store);
+  const { config, instance, litestream, secrets } = forge;
+  const file = join(forge.paths.data, repository.file);
+  const url = replicaUrl(config.replica, instance, `repos/${repository.id}`);
+  // A command that was killed had let go of it: what came since then is sent only after a first look.
+  if (!(await litestream.register(file, url)).already) await litestream.syncNow(file);
+  const { txid = 0, why } = await litestream.unregister(file);
+  const key = partKey(instance, `repos/${repository.id}`);
+  const store = openReplicaStore(config.replica, secrets.storage);
+  try {
+    if (why === undefined && (await inReplica(store, replicaPlace(config.replica), key, txid))) return;
+    throw new OperatorError(
+      why ?? `Transaction ${txid} of ${file} is not in the replica, though Litestream sent it.`,
+      {
+        next: 'See fossilrepo backup status, and fossilrepo logs replication.',
+      },
+    );
+  } catch (error) {
+    await litestream.register(file, url);
+    throw error;
+  }
 }
 
 /** Stops replicating a file; what was sent stays. Not replicating it already is fine. @throws ControlError */

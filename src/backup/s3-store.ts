@@ -44,6 +44,23 @@ export function s3Store(
         }
       }),
 
+    head: (key, bytes) =>
+      guarded('read', async (abortSignal) => {
+        const { GetObjectCommand } = await sdk();
+        const Range = `bytes=0-${bytes - 1}`;
+        try {
+          const { Body } = await (
+            await client()
+          ).send(new GetObjectCommand({ Bucket, Key: full(key), Range }), { abortSignal });
+          return Buffer.from((await Body?.transformToByteArray()) ?? []).subarray(0, bytes);
+        } catch (error) {
+          if (isMissing(error)) return undefined;
+          // An object without bytes has no range.
+          if (error instanceof Error && error.name === 'InvalidRange') return Buffer.alloc(0);
+          throw error;
+        }
+      }),
+
     put: (key, text, { onlyNew = false } = {}) =>
       guarded('write', async (abortSignal) => {
         const { PutObjectCommand } = await sdk();

@@ -12,6 +12,8 @@ export type ReplicaStore = {
   describe: string;
   /** @returns undefined when there is no such object */
   get(key: string): Promise<string | undefined>;
+  /** The first bytes of an object, fewer when it is shorter. @returns undefined when there is no such object */
+  head(key: string, bytes: number): Promise<Buffer | undefined>;
   /**
    * Writes a small object whole. With `onlyNew` nothing is written where one is, if the storage knows that condition (not every one does).
    * @returns whether it was written

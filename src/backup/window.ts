@@ -1,4 +1,4 @@
-import { levelKey, type ReplicaPlace, snapshotLevel, transactionsOf } from './location.ts';
+import { hexTxid, levelKey, levels, type ReplicaPlace, transactionsOf } from './location.ts';
 import type { ReplicaObject, ReplicaStore } from './store.ts';
 
 /** From when to when a database can be restored, by the storage's own times; null when nothing can. */
@@ -6,11 +6,8 @@ export type RecoveryWindow = { from: Date | null; to: Date | null };
 
 type Place = Pick<ReplicaPlace, 'kind'>;
 
-/** Litestream's levels, as templates/litestream.yml sets them up. */
-const levels = [0, 1, 2, snapshotLevel] as const;
-
 /** How an LTX file's name starts that holds all from the first transaction on: a restore begins with one of these. */
-const whole = `${hex(1)}-`;
+const whole = `${hexTxid(1)}-`;
 
 /**
  * From when to when a database can be restored. `to` is the last change, or the last merging of changes: for a database that nobody
@@ -31,7 +28,7 @@ export async function recoveryWindow(
   if (times.length === 0) return { from: null, to: null };
   const from = Math.min(...times);
   const single = levelKey(place, key, 0);
-  for await (const object of store.list(single, { after: `${single}${hex(merged)}` }))
+  for await (const object of store.list(single, { after: `${single}${hexTxid(merged)}` }))
     times.push(object.modified.getTime());
   return { from: new Date(from), to: new Date(Math.max(...times)) };
 }
@@ -46,7 +43,7 @@ export async function inReplica(
   key: string,
   txid: number,
 ): Promise<boolean> {
-  const single = `${levelKey(place, key, 0)}${hex(txid)}-`;
+  const single = `${levelKey(place, key, 0)}${hexTxid(txid)}-`;
   // A file that was cut off has no bytes.
   for await (const object of store.list(single)) if (object.bytes > 0) return true;
   for (const level of levels.slice(1))
@@ -55,8 +52,4 @@ export async function inReplica(
       if (held && object.bytes > 0 && held.min <= txid && txid <= held.max) return true;
     }
   return false;
-}
-
-function hex(txid: number): string {
-  return txid.toString(16).padStart(16, '0');
 }

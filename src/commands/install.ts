@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { forgetClaim } from '../backup/fence.ts';
+import { forgetHighWater } from '../backup/high-water.ts';
 import { type Answers, answeredConfig } from '../config/answers.ts';
 import { pathsUnder } from '../config/paths.ts';
 import { preflight, refuseUnless } from '../inspect/preflight.ts';
@@ -63,6 +64,7 @@ export async function install(options: GlobalOptions, flags: Flags): Promise<voi
 function startAnew({ paths }: Pick<Server, 'paths'>): void {
   using store = openStore(paths);
   forgetClaim(store);
+  forgetHighWater(store);
 }
 
 /** Everything that could stop the installation half way is looked at before it begins. */

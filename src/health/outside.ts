@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { tokenOf } from '../access/members.ts';
 import { administratorLogin } from '../access/administrator.ts';
 import { messageOf, OperatorError } from '../errors.ts';
@@ -43,8 +44,8 @@ export async function checkRepository(forge: Forge, repository: Repository): Pro
   const page = await answersPage(forge, url);
   if (page !== undefined) throw wrong(`${url} does not answer: ${page}`);
   const [mine, strangers] = await Promise.all([
-    tryClone(forge, signedInUrl(forge, url)),
-    tryClone(forge, secret(url)),
+    cloneWhole(forge, signedInUrl(forge, url)),
+    cloneWhole(forge, secret(url)),
   ]);
   if (mine !== 'cloned') throw wrong(`${name} cannot be cloned: ${mine}`);
   if (strangers === 'cloned' && visibility !== 'public')
@@ -56,6 +57,15 @@ export async function checkRepository(forge: Forge, repository: Repository): Pro
 
 /** What Fossil says to whoever may not clone; any other failure proves nothing. */
 const refused = /not authorized to clone/;
+
+/** A clone in the middle of somebody's push may get what changed without what it changed: that is there a moment later. */
+async function cloneWhole(forge: Pick<Forge, 'run' | 'config' | 'paths'>, url: Secret): Promise<string> {
+  for (let tries = 1; ; tries++) {
+    const said = await tryClone(forge, url);
+    if (tries === 5 || !said.includes('unresolved deltas')) return said;
+    await sleep(1_000);
+  }
+}
 
 /** @returns `cloned`, or what was said instead */
 async function tryClone(forge: Pick<Forge, 'run' | 'config' | 'paths'>, url: Secret): Promise<string> {

@@ -9,10 +9,12 @@ import type { Finding } from '../health/finding.ts';
 import { type LoopState, writeLoopState } from '../health/loop-state.ts';
 import { probeParts } from '../health/parts.ts';
 import { purgeExpired } from '../repos/change.ts';
+import { dropOldUndos } from '../repos/restore/kept.ts';
 import { addEvent } from '../store/events.ts';
 import { withLock } from '../system/locks.ts';
 import { adoptStrangers, findStrangers } from './adopt.ts';
 import { backoff } from './backoff.ts';
+import { keepHighWater } from './high-water.ts';
 import { mend, mendInTurns } from './mend.ts';
 import { newsOf } from './news.ts';
 import { nudgeReplication } from './nudge.ts';
@@ -35,6 +37,7 @@ export function startLoop(forge: Forge, log: (text: string) => void): Loop {
   const tries = backoff(() => Date.now());
   const owner = watchOwner(forge, () => void look().catch(failed));
   const news = newsOf(log);
+  const highWater = keepHighWater(forge);
   const startedAt = new Date().toISOString();
   let turn = 0;
   let mending: { since: number; found: Finding[] } = { since: 0, found: [] };
@@ -70,6 +73,10 @@ export function startLoop(forge: Forge, log: (text: string) => void): Loop {
     ...(await guarded('access', () => Promise.resolve(mendInTurns(forge, turn++)))),
   ];
 
+  const whenOurs = async (work: () => Promise<void>): Promise<void> => {
+    if (owner.ours()) await work();
+  };
+
   const sing = async (): Promise<void> => {
     // While nothing may be written it would only say so once more.
     if (!owner.ours()) return;
@@ -92,9 +99,12 @@ export function startLoop(forge: Forge, log: (text: string) => void): Loop {
     new Cron('*/5 * * * * *', options, () => owner.check()),
     new Cron('*/10 * * * * *', options, sing),
     new Cron('45 * * * * *', options, () => owner.beat()),
-    new Cron('0 17 * * * *', options, () => whenAlone(forge, () => purgeExpired(forge), undefined)),
+    // While the storage is down, the replica's age says so.
+    new Cron('*/10 * * * * *', options, () => whenOurs(() => highWater.publish().catch(() => undefined))),
+    new Cron('55 * * * * *', options, highWater.save),
+    new Cron('0 17 * * * *', options, () => whenAlone(forge, () => clearAway(forge), undefined)),
   ];
-  const nudge = nudgeReplication(forge);
+  const nudge = nudgeReplication(forge, highWater.note);
   void owner.check().catch(failed);
   addEvent(forge.store, { kind: 'started', text: 'the management part started' });
   return {
@@ -107,6 +117,12 @@ export function startLoop(forge: Forge, log: (text: string) => void): Loop {
       return Promise.resolve();
     },
   };
+}
+
+/** What was kept for a while is kept no longer. */
+async function clearAway(forge: Forge): Promise<void> {
+  dropOldUndos(forge);
+  await purgeExpired(forge);
 }
 
 /** Only while no command is at work: what looks wrong then may be half of something right. @param otherwise the answer while one is */

@@ -13,6 +13,7 @@ import { placeOf } from '../plan/repository.ts';
 import { endCreation } from '../repos/create.ts';
 import { repositoryId } from '../repos/file.ts';
 import { settle } from '../repos/change.ts';
+import { settleRestores } from '../repos/restore/settle.ts';
 import { markRoute } from '../repos/marks.ts';
 import { restoreLitestreamTables } from '../repos/litestream-tables.ts';
 import { addEvent } from '../store/events.ts';
@@ -26,6 +27,7 @@ import { reject } from './reject.ts';
  * @returns what could not be mended
  */
 export async function mend(forge: Forge, backoff: Backoff): Promise<Finding[]> {
+  settleRestores(forge);
   const findings = await finishCommands(forge, backoff);
   const rows = listRepositories(forge.store, { hidden: true }).filter(({ state }) => state === 'active');
   findings.push(...missingFiles(forge, rows));

@@ -40,6 +40,14 @@ function describeStep(step: RepositoryStep): string {
         : 'prove by a push that nobody can write';
     case 'miss':
       return `see that ${step.name} is not there any more`;
+    case 'rebuild':
+      return `rebuild and compact a copy of ${step.from}, and compare the two`;
+    case 'prepare':
+      return `write today's access into ${step.file}${step.shun.length > 0 ? `, and shun ${step.shun.length} artifacts in it` : ''}`;
+    case 'exchange':
+      return step.keep === undefined
+        ? `put ${step.from} in the place of ${step.to}`
+        : `put ${step.from} in the place of ${step.to}, and keep what is there as ${step.keep}`;
     case 'erase':
       return `destroy ${step.file} and its history in the replica`;
   }

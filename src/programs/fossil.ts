@@ -30,6 +30,13 @@ export const fossilInit = (
   env: fossilEnvironment(init.home),
 });
 
+/** Writes everything that follows from the artifacts anew, and the file without holes. It drops the tables of others (rebuild.c). */
+export const fossilRebuild = (program: string, rebuild: Place & { file: string }): Command => ({
+  argv: [program, 'rebuild', '--quiet', '--vacuum', rebuild.file],
+  env: fossilEnvironment(rebuild.home),
+  timeout: 24 * 3_600_000,
+});
+
 /**
  * One server for a folder of repositories, on loopback, without an environment: that is its unit's. Never with
  * `--localauth`, which signs in whoever comes from this machine, and so the whole world behind a proxy; and not with

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { OperatorError } from '../errors.ts';
+import type { StorageCredentials } from '../secrets/storage.ts';
 import type { Command } from '../system/run.ts';
 
 /**
@@ -68,6 +69,26 @@ export const litestreamCheck = (program: string, config: string): Command => ({
   env: litestreamEnvironment(undefined),
   timeout: 30_000,
 });
+
+/**
+ * Writes a database as it was after one transaction. With `-txid` it fails when the history doesn't lead there; with `-timestamp` it
+ * would silently take an older state (CalcRestorePlan in its replica.go).
+ * @param from.url `replicaUrl` @param from.txid 16 hexadecimal digits @param from.keys the storage's, which only its environment gets
+ */
+export function litestreamRestore(
+  program: string,
+  from: { url: string; txid: string; keys: StorageCredentials | undefined },
+  output: string,
+): Command {
+  return {
+    argv: [program, 'restore', '-txid', from.txid, '-integrity-check', 'none', '-o', output, from.url],
+    env: {
+      ...litestreamEnvironment(undefined),
+      ...(from.keys && { AWS_ACCESS_KEY_ID: from.keys.id, AWS_SECRET_ACCESS_KEY: from.keys.secret.reveal() }),
+    },
+    timeout: 6 * 3_600_000,
+  };
+}
 
 const listed = z.array(z.object({ path: z.string(), replica: z.enum(['file', 's3']) }));
 

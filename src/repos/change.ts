@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { accessTo } from '../access/members.ts';
 import { accessIsRight } from '../access/project.ts';
 import { applyRepositorySteps } from '../apply/repository.ts';
+import { forgetHighWater } from '../backup/high-water.ts';
 import { replicateNow } from '../backup/replicate.ts';
 import { OperatorError } from '../errors.ts';
 import type { Forge } from '../forge.ts';
@@ -15,6 +16,7 @@ import {
   type RepositoryStep,
 } from '../plan/repository.ts';
 import { addEvent } from '../store/events.ts';
+import { dropUndosOf } from './restore/kept.ts';
 import {
   findRepositoryById,
   listTrashed,
@@ -121,6 +123,8 @@ export function getTrashed(forge: Pick<Forge, 'store'>, nameOrId: string): Repos
 /** Destroys a repository of the trash, its history in the replica too. The row goes last, so that a killed purge can be run again. */
 export async function purge(forge: Forge, row: Repository): Promise<void> {
   await applyRepositorySteps(planPurge(row), forge);
+  forgetHighWater(forge.store, row.id);
+  dropUndosOf(forge, row.id);
   removeRepository(forge.store, row.id);
 }
 

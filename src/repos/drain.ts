@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { codeOf, OperatorError } from '../errors.ts';
-import { openRepository } from './open.ts';
+import { asOperatorError, openRepository } from './open.ts';
 
 /** How long a repository may stay in use after its name was closed: Fossil's longest request. Milliseconds. */
 const patience = 120_000;
@@ -33,6 +33,20 @@ function tryAlone(file: string): boolean {
   } catch (error) {
     if (codeOf(error) === 'ERR_SQLITE_ERROR' && /locked|busy/.test(String(error))) return false;
     throw error;
+  } finally {
+    database.close();
+  }
+}
+
+/** Moves the write-ahead log into the database and empties it. @throws OperatorError (busy) when somebody reads or writes for long */
+export function foldLog(file: string): void {
+  const database = openRepository(file, { readOnly: false, timeout: 5_000 });
+  try {
+    const answer = database.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get();
+    if (answer?.['busy'] !== 0)
+      throw new OperatorError(`${file} is in use.`, { next: 'It is tried again by itself.', exit: 'busy' });
+  } catch (error) {
+    throw asOperatorError(file, error);
   } finally {
     database.close();
   }

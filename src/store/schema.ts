@@ -52,4 +52,26 @@ export const migrations: readonly string[] = [
   ) STRICT;
   CREATE INDEX event_repository ON event(repository, id);
   `,
+  `
+  CREATE TABLE high_water(
+    id TEXT PRIMARY KEY,
+    txid INTEGER NOT NULL
+  ) STRICT;
+
+  -- One row for each time that a repository's file was exchanged for another state of it.
+  CREATE TABLE restore(
+    id TEXT PRIMARY KEY,
+    repository TEXT NOT NULL,
+    kind TEXT NOT NULL CHECK (kind IN ('restore', 'undo')),
+    at INTEGER NOT NULL,
+    begun_at INTEGER NOT NULL,
+    ended_at INTEGER,
+    outcome TEXT CHECK (outcome IN ('done', 'not done')),
+    interrupted INTEGER NOT NULL CHECK (interrupted IN (0, 1)),
+    undo_file TEXT,
+    receipt INTEGER NOT NULL,
+    CHECK ((outcome IS NULL) = (ended_at IS NULL))
+  ) STRICT;
+  CREATE INDEX restore_repository ON restore(repository, begun_at);
+  `,
 ];

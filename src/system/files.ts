@@ -1,4 +1,4 @@
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync } from 'node:fs';
+import { closeSync, fsyncSync, linkSync, openSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
 import { codeOf } from '../errors.ts';
@@ -26,9 +26,18 @@ export function readIfThere(path: string): string | undefined {
 /** Moves a file within one file system, durably: after a power loss it is at one of both places. */
 export function moveDurably(from: string, to: string): void {
   renameSync(from, to);
-  for (const folder of new Set([dirname(from), dirname(to)])) {
-    const handle = openSync(folder, 'r');
-    fsyncSync(handle);
-    closeSync(handle);
-  }
+  for (const folder of new Set([dirname(from), dirname(to)])) flush(folder);
+}
+
+/** Gives a file a second name within one file system, durably. What had that name goes. */
+export function linkDurably(file: string, name: string): void {
+  rmSync(name, { force: true });
+  linkSync(file, name);
+  flush(dirname(name));
+}
+
+function flush(folder: string): void {
+  const handle = openSync(folder, 'r');
+  fsyncSync(handle);
+  closeSync(handle);
 }

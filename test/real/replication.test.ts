@@ -88,10 +88,11 @@ describe.each([
     'a commit to a %s database is in the storage within a second',
     async (name) => {
       const alone = await delays(stage, name, 8);
-      const nudge = nudgeReplication({
-        paths: { repos: stage.at('repos') } as never,
-        litestream: stage.control,
-      });
+      const sent: number[] = [];
+      const nudge = nudgeReplication(
+        { paths: { repos: stage.at('repos') } as never, litestream: stage.control },
+        (_file, txid) => sent.push(txid),
+      );
       const nudged = await delays(stage, name, 20).finally(() => {
         nudge.close();
       });

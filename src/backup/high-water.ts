@@ -1,0 +1,65 @@
+import { z } from 'zod';
+import { integer, text } from '../store/rows.ts';
+import { all, change, first, type Store, transaction } from '../store/store.ts';
+import type { ReplicaStore } from './store.ts';
+
+/**
+ * The newest transaction of each database, by its id, that was seen in the replica. It is kept in two places, so that an end of a history
+ * that is lost is noticed on whatever is left: a list of objects alone can't tell a lost last one from one that never was.
+ */
+export type HighWater = ReadonlyMap<string, number>;
+
+/** Where it lies beside the replica. */
+const objectKey = (instance: string): string => `${instance}/high-water.json`;
+
+const objectSchema = z.record(z.string(), z.int().positive());
+
+/** What the replica's own note says; empty when there is none. @throws OperatorError when the storage can't be asked */
+export async function readHighWater(store: ReplicaStore, instance: string): Promise<HighWater> {
+  const written = await store.get(objectKey(instance));
+  const parsed = objectSchema.safeParse(written === undefined ? {} : parseJson(written));
+  return new Map(Object.entries(parsed.data ?? {}));
+}
+
+/** @throws OperatorError when the storage can't be written */
+export async function writeHighWater(store: ReplicaStore, instance: string, marks: HighWater): Promise<void> {
+  await store.put(objectKey(instance), `${JSON.stringify(Object.fromEntries(marks))}\n`);
+}
+
+/** Remembers the marks in the management database, too; those that are there already and higher stay. */
+export function saveHighWater(store: Store, marks: HighWater): void {
+  transaction(store, () => {
+    for (const [id, txid] of marks)
+      change(
+        store,
+        `INSERT INTO high_water(id, txid) VALUES (?, ?)
+         ON CONFLICT(id) DO UPDATE SET txid = excluded.txid WHERE excluded.txid > txid`,
+        id,
+        txid,
+      );
+  });
+}
+
+/** What the management database remembers. */
+export const savedHighWater = (store: Store): HighWater =>
+  new Map(
+    all(store, 'SELECT id, txid FROM high_water').map((row) => [text(row, 'id'), integer(row, 'txid')]),
+  );
+
+/** The newest transaction of one database that is known to have been in the replica; 0 when nothing is known. */
+export function knownTxid(store: Store, id: string, beside: HighWater): number {
+  const row = first(store, 'SELECT txid FROM high_water WHERE id = ?', id);
+  return Math.max(beside.get(id) ?? 0, row === undefined ? 0 : integer(row, 'txid'));
+}
+
+/** A history that is erased or begun anew begins with the first transaction again. */
+export const forgetHighWater = (store: Store, id?: string): number =>
+  change(store, 'DELETE FROM high_water WHERE ?1 IS NULL OR id = ?1', id ?? null);
+
+function parseJson(written: string): unknown {
+  try {
+    return JSON.parse(written);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,96 @@
+import { levelKey, levels, type ReplicaPlace, transactionsOf } from './location.ts';
+import type { ReplicaObject, ReplicaStore } from './store.ts';
+
+/** One LTX file in the replica: the pages that the transactions `min` to `max` left, all of the database's when `min` is 1. */
+export type HistoryFile = ReplicaObject & { level: number; min: number; max: number };
+
+/**
+ * Everything that the replica holds of one database, by level, then by transaction. The lower levels are listed first: what is merged
+ * meanwhile is seen twice, not never.
+ * @param key `partKey(instance, part)`
+ */
+export async function listHistory(
+  store: ReplicaStore,
+  place: Pick<ReplicaPlace, 'kind'>,
+  key: string,
+): Promise<HistoryFile[]> {
+  const files: HistoryFile[] = [];
+  for (const level of levels)
+    for await (const object of store.list(levelKey(place, key, level))) {
+      const transactions = transactionsOf(object.key);
+      if (transactions) files.push({ ...object, level, ...transactions });
+    }
+  return files.sort((a, b) => a.level - b.level || a.min - b.min || a.max - b.max);
+}
+
+/** The newest transaction that the replica holds; 0 when there is none. */
+export const newestTxid = (history: readonly HistoryFile[]): number =>
+  history.reduce((newest, { max }) => Math.max(newest, max), 0);
+
+/** An LTX file's header in bytes (ltx.go of superfly/ltx 0.5); a shorter file is a broken one. */
+export const headerBytes = 100;
+
+/** What an LTX file's header says. */
+export type HistoryHeader = {
+  /** When its last transaction was taken out of the database, by that server's clock. */
+  takenAt: Date;
+  /** The database's size after it. Bytes. */
+  databaseBytes: number;
+};
+
+/**
+ * Reads a file's header.
+ * @returns `gone` when there is no such object any more, `unreadable` when it is cut off or something else
+ */
+export async function readHeader(
+  store: ReplicaStore,
+  file: Pick<HistoryFile, 'key'>,
+): Promise<HistoryHeader | 'gone' | 'unreadable'> {
+  const bytes = await store.head(file.key, headerBytes);
+  if (bytes === undefined) return 'gone';
+  if (bytes.length < headerBytes || bytes.toString('latin1', 0, 4) !== 'LTX1') return 'unreadable';
+  return {
+    takenAt: new Date(Number(bytes.readBigUInt64BE(32))),
+    databaseBytes: bytes.readUInt32BE(8) * bytes.readUInt32BE(12),
+  };
+}
+
+/**
+ * The files that give a database as it was after a transaction, in the order in which they are laid over each other: the newest snapshot
+ * before it, then what leads furthest at each step. Litestream's `restore -txid` takes the same ones (CalcRestorePlan in its replica.go).
+ * @returns `files`, and `missing`, the transaction that no file continues with, when they don't lead there
+ */
+export function filesFor(
+  history: readonly HistoryFile[],
+  txid: number,
+): { files: HistoryFile[]; missing: number | undefined } {
+  const files: HistoryFile[] = [];
+  const usable = history.filter(({ max }) => max <= txid);
+  const top = levels.at(-1);
+  let reached = 0;
+  const take = (file: HistoryFile | undefined): boolean => {
+    if (file === undefined) return false;
+    files.push(file);
+    reached = file.max;
+    return true;
+  };
+  take(furthest(usable.filter(({ level }) => level === top)));
+  while (reached < txid) {
+    const next = usable.filter(({ level, min, max }) => level !== top && min <= reached + 1 && max > reached);
+    if (!take(furthest(next))) return { files, missing: reached + 1 };
+  }
+  return { files, missing: undefined };
+}
+
+/** Of two that lead as far, the one that holds more, then the more merged one. */
+function furthest(files: readonly HistoryFile[]): HistoryFile | undefined {
+  return files.reduce<HistoryFile | undefined>(
+    (best, file) =>
+      best === undefined ||
+      file.max > best.max ||
+      (file.max === best.max && (file.min < best.min || (file.min === best.min && file.level > best.level)))
+        ? file
+        : best,
+    undefined,
+  );
+}

@@ -1,0 +1,169 @@
+import pMap from 'p-map';
+import { OperatorError } from '../errors.ts';
+import { showInstant } from '../system/instant.ts';
+import { headerBytes, type HistoryFile, filesFor, newestTxid, readHeader } from './history.ts';
+import { hexTxid, levelKey, levels, type ReplicaPlace } from './location.ts';
+import type { ReplicaStore } from './store.ts';
+
+/** One state of a database that can be brought back. */
+export type Moment = {
+  txid: number;
+  /** When it was taken out of the database. */
+  takenAt: Date;
+  /** The database's size then. Bytes. */
+  databaseBytes: number;
+  /** What has to be read, in order. */
+  files: HistoryFile[];
+  /** Whether the server's clock was set forth or back around then, so that the instant came twice: the later state is taken. */
+  twice: boolean;
+};
+
+/** Where one database's history lies, and what it holds (`listHistory`). */
+export type History = {
+  store: ReplicaStore;
+  place: Pick<ReplicaPlace, 'kind'>;
+  key: string;
+  files: readonly HistoryFile[];
+};
+
+export type MomentWish = {
+  /** Undefined: the newest. */
+  at: Date | undefined;
+  /** The newest transaction that is known to have been in the replica: an older end of the history is a lost one. */
+  known: number;
+};
+
+/**
+ * How far the storage's clock and the server's may be apart. Files whose times are nearer to the wanted instant than this are asked for
+ * the time in their header, which is the server's own and exact to the millisecond: S3 says when an object arrived, in seconds, and a
+ * storage that was down gets everything late. Milliseconds.
+ */
+const slack = 60_000;
+
+/**
+ * The state that was the database's at an instant: all that was taken out of it until then and nothing later.
+ * @throws OperatorError: usage, with the window, for an instant before it; check, naming the object, when the history has a gap there or
+ *   ends too early. Never an older state instead.
+ */
+export async function momentAt(history: History, { at, known }: MomentWish): Promise<Moment> {
+  const { files } = history;
+  if (files.length === 0)
+    throw new OperatorError(`There is nothing in the replica below ${history.key}.`, {
+      next: 'See fossilrepo backup status.',
+      exit: 'check',
+    });
+  const newest = newestTxid(files);
+  const txid =
+    at === undefined
+      ? newest
+      : Math.max(0, ...(await Promise.all(levels.map((level) => lastBefore(history, level, at)))));
+  if (txid === 0) throw await tooEarly(history, at);
+  refuseGap(history, txid, Math.max(known, newest));
+  const { files: needed, missing } = filesFor(files, txid);
+  if (missing !== undefined) throw lost(history, missing);
+  refuseDamaged(history, needed, txid);
+  const last = needed.at(-1);
+  const header = last && (await readHeader(history.store, last));
+  if (header === undefined || typeof header === 'string') throw damaged(last?.key ?? history.key);
+  return { txid, files: needed, ...header, twice: at !== undefined && jumped(files, txid, at) };
+}
+
+const jumped = (files: readonly HistoryFile[], txid: number, at: Date): boolean =>
+  files.some(
+    ({ level, max, modified }) => level === 0 && max < txid && modified.getTime() > at.getTime() + slack,
+  );
+
+/** The last transaction that one level's files lead to at an instant, or 0. */
+async function lastBefore({ store, files }: History, level: number, at: Date): Promise<number> {
+  const own = files.filter((file) => file.level === level);
+  const limit = at.getTime();
+  // A file arrives after it was taken: what was there this early is older than the instant for certain.
+  const surely = own.findLastIndex(({ modified }) => modified.getTime() <= limit - slack);
+  let found = own[surely]?.max ?? 0;
+  let past = false;
+  const rest = own.slice(surely + 1);
+  for (let start = 0; start < rest.length; start += batch) {
+    const asked = rest.slice(start, start + batch);
+    const headers = await pMap(asked, (file) => readHeader(store, file), { concurrency: batch });
+    for (const [index, file] of asked.entries()) {
+      const header = headers[index] ?? 'gone';
+      if (header === 'gone') continue;
+      if (header === 'unreadable') {
+        // Whether it was made before the instant can't be known, unless something before it was made after.
+        if (!past) throw damaged(file.key);
+        continue;
+      }
+      past = header.takenAt.getTime() > limit;
+      if (!past) found = file.max;
+      // A clock that was set back makes times jump; what arrived much later is past the instant all the same.
+      else if (file.modified.getTime() > limit + slack) return found;
+    }
+  }
+  return found;
+}
+
+/** How many headers are read at once. */
+const batch = 16;
+
+/**
+ * What follows the wanted state has to be there too, unless nothing does: a transaction that is missing right behind it may have been made
+ * before the instant. Merged files begin where the one before them ended.
+ */
+function refuseGap(history: History, txid: number, newest: number): void {
+  if (txid >= newest) return;
+  const next = txid + 1;
+  for (const level of levels.slice(0, -1)) {
+    const own = history.files.filter((file) => file.level === level);
+    const [first] = own;
+    if (first === undefined || first.min > next) continue;
+    if (!own.some(({ min }) => min === next)) throw lost(history, next, level);
+    return;
+  }
+  throw lost(history, next);
+}
+
+/** Litestream says only that some file is too short. */
+function refuseDamaged(history: History, needed: readonly HistoryFile[], txid: number): void {
+  const short = needed.find(({ bytes }) => bytes < headerBytes);
+  if (!short) return;
+  const without = history.files.filter((file) => file !== short);
+  throw damaged(short.key, filesFor(without, txid).missing === undefined);
+}
+
+/** @param spare whether other objects hold the same transactions */
+export const damaged = (key: string, spare = false): OperatorError =>
+  new OperatorError(`The object ${key} in the replica is damaged.`, {
+    next: spare
+      ? 'Other objects hold the same: move this one away in the storage and run the command again.'
+      : 'Choose an earlier time, or one after the next snapshot: fossilrepo backup list shows both.',
+    exit: 'check',
+  });
+
+function lost({ place, key }: History, txid: number, level = 0): OperatorError {
+  const name = level === 0 ? `${hexTxid(txid)}-${hexTxid(txid)}.ltx` : `${hexTxid(txid)}-….ltx`;
+  return new OperatorError(
+    `The object ${levelKey(place, key, level)}${name} is missing from the replica: the state at that time can't be known.`,
+    {
+      next: 'Choose an earlier time, or one after the next snapshot: fossilrepo backup list shows both.',
+      exit: 'check',
+    },
+  );
+}
+
+async function tooEarly({ store, files }: History, at: Date | undefined): Promise<OperatorError> {
+  const starts = files.filter(({ min, bytes }) => min === 1 && bytes >= headerBytes);
+  const headers = await pMap(starts, (file) => readHeader(store, file), { concurrency: batch });
+  const times = headers.flatMap((header) => (typeof header === 'string' ? [] : [header.takenAt.getTime()]));
+  const from = times.length === 0 ? undefined : new Date(Math.min(...times));
+  const to = new Date(Math.max(...files.map(({ modified }) => modified.getTime())));
+  return new OperatorError(
+    `There is no state of ${at === undefined ? 'it' : showInstant(at)} in the replica.`,
+    {
+      next:
+        from === undefined
+          ? 'Nothing in it is whole: see fossilrepo backup status.'
+          : `It can be restored from ${showInstant(from)} to now (last change: ${showInstant(to)}).`,
+      exit: 'usage',
+    },
+  );
+}

@@ -1,0 +1,144 @@
+import { spawnSync } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import {
+  chmodSync,
+  chownSync,
+  constants,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
+import { basename, join, resolve } from 'node:path';
+import { z } from 'zod';
+import { type Paths, pathsUnder, programHome } from '../config/paths.ts';
+import { messageOf, OperatorError } from '../errors.ts';
+import { type Forge, withForge } from '../forge.ts';
+import { drainDatabase } from '../repos/drain.ts';
+import { removeDatabase } from '../repos/make.ts';
+import { fetchState } from '../repos/restore/prepare.ts';
+import type { GlobalOptions } from '../server.ts';
+import type { Repository } from '../store/repositories.ts';
+import { answerFor, attemptAll } from '../system/attempts.ts';
+import { isRoot } from '../system/identity.ts';
+import { showInstant } from '../system/instant.ts';
+import { type Output, terminal } from '../system/output.ts';
+import { chosenRows } from './restore-rows.ts';
+
+type Wish = { at: Date; into: string; all: boolean };
+
+/** `restore --into`: only writes the files, as they were, access of then included. Nothing that is served is touched. */
+export async function restoreInto(
+  options: GlobalOptions,
+  names: readonly string[],
+  wish: Wish,
+): Promise<void> {
+  const paths = pathsUnder(options.root);
+  const into = resolve(wish.into);
+  if (!existsSync(into) || !statSync(into).isDirectory())
+    throw new OperatorError(`There is no folder ${into}.`, { next: `Make it: mkdir ${into}`, exit: 'usage' });
+  if (isRoot() && statSync(into).uid !== statSync(paths.tmp).uid)
+    handOver(options, names, { ...wish, into }, paths);
+  else
+    await withForge(options, (forge) =>
+      writeStates(forge, chosenRows(forge, names, wish, wish.at), { ...wish, into }),
+    );
+}
+
+async function writeStates(forge: Forge, rows: readonly Repository[], { at, into }: Wish): Promise<void> {
+  forge.out.say(`To ${showInstant(at)}:`);
+  const { done, failed } = await attemptAll(rows, 4, (row) =>
+    writeState(forge, row, at, join(into, `${row.name}.fossil`)),
+  );
+  const restored = done.map(({ item, value }) => ({
+    name: item.name,
+    id: item.id,
+    at: at.toISOString(),
+    undo: null,
+    file: value,
+  }));
+  const problems = failed.map(({ item, error }) => ({ name: item.name, error: messageOf(error) }));
+  tell(forge.out, { restored, failed: problems });
+}
+
+async function writeState(forge: Forge, row: Repository, at: Date, file: string): Promise<string> {
+  refuseExisting(file);
+  try {
+    const { counts } = await fetchState(forge, row, at, file);
+    // One file, without a log beside it.
+    await drainDatabase(file);
+    chmodSync(file, 0o600);
+    forge.out.say(
+      `- ${row.name}: ${counts.artifacts} artifacts and ${counts.unversioned} unversioned files have the right hash`,
+    );
+    return file;
+  } catch (error) {
+    removeDatabase(file);
+    throw error;
+  }
+}
+
+function refuseExisting(file: string): void {
+  if (existsSync(file))
+    throw new OperatorError(`${file} is there already.`, { next: 'Name an empty folder.', exit: 'usage' });
+}
+
+const answer = z.object({
+  restored: z.array(
+    z.object({ name: z.string(), id: z.string(), at: z.string(), undo: z.null(), file: z.string() }),
+  ),
+  failed: z.array(z.object({ name: z.string(), error: z.string() })),
+});
+
+/**
+ * Root's folders can't be written by the service user, and nothing that tenants wrote is read as root: a process of our own fetches into a
+ * folder of the service user's, and only whole, checked files are moved from there.
+ */
+function handOver(
+  options: GlobalOptions,
+  names: readonly string[],
+  { at, into, all }: Wish,
+  paths: Paths,
+): void {
+  const staged = join(paths.tmp, `into-${randomUUID()}`);
+  const { uid, gid } = statSync(paths.tmp);
+  mkdirSync(staged, { mode: 0o700 });
+  chownSync(staged, uid, gid);
+  try {
+    const program = join(programHome, 'bin/fossilrepo');
+    const what = all ? ['--all'] : names;
+    const child = spawnSync(
+      program,
+      ['--root', options.root, '--json', 'restore', ...what, '--at', at.toISOString(), '--into', staged],
+      { stdio: ['ignore', 'pipe', 'inherit'], encoding: 'utf8' },
+    );
+    process.exitCode = child.status ?? 1;
+    const parsed = child.stdout === '' ? undefined : answer.parse(JSON.parse(child.stdout));
+    if (parsed === undefined) return;
+    const restored = parsed.restored.map((one) => ({ ...one, file: join(into, basename(one.file)) }));
+    for (const { file } of restored) refuseExisting(file);
+    for (const { file } of restored) give(join(staged, basename(file)), file, into);
+    tell(terminal(options.json), { ...parsed, restored });
+  } finally {
+    rmSync(staged, { recursive: true, force: true });
+  }
+}
+
+function give(from: string, to: string, folder: string): void {
+  copyFileSync(from, to, constants.COPYFILE_EXCL);
+  const { uid, gid } = statSync(folder);
+  chownSync(to, uid, gid);
+  chmodSync(to, 0o600);
+}
+
+function tell(out: Output, result: z.output<typeof answer>): void {
+  out.result(
+    result,
+    [
+      ...result.failed.map(({ name, error }) => `${name} was not written: ${error}`),
+      ...result.restored.map(({ file }) => file),
+    ].join('\n'),
+  );
+  answerFor(result.restored.length + result.failed.length, result.failed.length);
+}

@@ -1,0 +1,55 @@
+import { OperatorError } from '../errors.ts';
+import type { Forge } from '../forge.ts';
+import { getTrashed } from '../repos/change.ts';
+import { nameIsFree } from '../repos/create.ts';
+import { checkName } from '../repos/names.ts';
+import {
+  findRepository,
+  findRepositoryById,
+  listRepositories,
+  type Repository,
+} from '../store/repositories.ts';
+
+/**
+ * The repositories that were named: one in service by name, else by id, else a deleted one. All: those in service that were there then.
+ * @throws OperatorError (usage) for a name that is none
+ */
+export function chosenRows(
+  forge: Pick<Forge, 'store' | 'out'>,
+  names: readonly string[],
+  { all }: { all: boolean },
+  at: Date | undefined,
+): Repository[] {
+  if (!all) return [...new Map(names.map((name) => [name, chosen(forge, name)])).values()];
+  const rows = listRepositories(forge.store).filter(({ state }) => state === 'active');
+  const there = rows.filter(({ createdAt }) => at === undefined || createdAt <= at.getTime());
+  const later = rows.filter((row) => !there.includes(row));
+  if (later.length > 0)
+    forge.out.warn(
+      `Left as they are, since they were made later: ${later.map(({ name }) => name).join(', ')}`,
+    );
+  return there;
+}
+
+function chosen(forge: Pick<Forge, 'store'>, nameOrId: string): Repository {
+  const row = findRepository(forge.store, nameOrId) ?? findRepositoryById(forge.store, nameOrId);
+  if (row?.state === 'active') return row;
+  if (row?.state === 'creating') throw new OperatorError(`${nameOrId} is only being made.`, { exit: 'busy' });
+  return getTrashed(forge, nameOrId);
+}
+
+/**
+ * The name under which a deleted repository comes back into service; undefined for one that is in service, or stays in the trash.
+ * @throws OperatorError (usage) when the name is taken
+ */
+export function nameInService(
+  forge: Pick<Forge, 'store' | 'paths'>,
+  row: Repository,
+  flags: { inTrash: boolean; as?: string },
+): string | undefined {
+  if (row.state !== 'trashed' || flags.inTrash) return undefined;
+  const name = flags.as ?? row.name;
+  checkName(name);
+  nameIsFree(forge, name);
+  return name;
+}

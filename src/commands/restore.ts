@@ -1,0 +1,213 @@
+import { messageOf, OperatorError } from '../errors.ts';
+import { alone, type Forge, withForge } from '../forge.ts';
+import { describeRepositoryPlan } from '../plan/describe-repository.ts';
+import type { RepositoryStep } from '../plan/repository.ts';
+import { applyChange, changeOf } from '../repos/change.ts';
+import { describeDifference } from '../repos/contents/describe-difference.ts';
+import { describeNewer } from '../repos/contents/describe-newer.ts';
+import { removeDatabase } from '../repos/make.ts';
+import { applyRestore, planRestore } from '../repos/restore/exchange.ts';
+import { type PreparedRestore, prepareRestore } from '../repos/restore/prepare.ts';
+import { toldAs } from '../repos/restore/settle.ts';
+import { type PreparedUndo, prepareUndo } from '../repos/restore/undo.ts';
+import type { GlobalOptions } from '../server.ts';
+import { findRepositoryById, type Repository } from '../store/repositories.ts';
+import { lastRestore } from '../store/restores.ts';
+import { answerFor, attemptAll, type Attempts } from '../system/attempts.ts';
+import { parseInstant, showInstant } from '../system/instant.ts';
+import { agreed } from './questions.ts';
+import { restoreInto } from './restore-into.ts';
+import { chosenRows, nameInService } from './restore-rows.ts';
+
+export type RestoreFlags = {
+  at?: string;
+  all: boolean;
+  into?: string;
+  undo: boolean;
+  shun: boolean;
+  inTrash: boolean;
+  as?: string;
+  yes: boolean;
+  dryRun: boolean;
+};
+
+type Prepared = PreparedRestore | PreparedUndo;
+
+/** `fossilrepo restore`: brings repositories back to an instant, or takes the last restore back. Answers 6 when some failed. */
+export async function restore(
+  options: GlobalOptions,
+  names: readonly string[],
+  flags: RestoreFlags,
+): Promise<void> {
+  checkFlags(names, flags);
+  const at = flags.at === undefined ? undefined : parseInstant(flags.at);
+  if (flags.into !== undefined && at !== undefined)
+    await restoreInto(options, names, { at, into: flags.into, all: flags.all });
+  else
+    await withForge(options, (forge) =>
+      restoreInPlace(forge, chosenRows(forge, names, flags, at), at, flags),
+    );
+}
+
+async function restoreInPlace(
+  forge: Forge,
+  rows: readonly Repository[],
+  at: Date | undefined,
+  flags: RestoreFlags,
+): Promise<void> {
+  tellInterrupted(forge, rows);
+  for (const row of rows) nameInService(forge, row, flags);
+  if (at) forge.out.say(`To ${showInstant(at)}:`);
+  const prepared = await attemptAll(rows, 4, (row) => prepare(forge, row, at));
+  const ready = prepared.done.map(({ value }) => value);
+  try {
+    for (const one of ready) forge.out.say(describeChange(one));
+    if (flags.dryRun) {
+      showPlans(forge, ready, prepared, flags);
+      return;
+    }
+    if (ready.length > 0) await agree(ready, flags);
+    const restored = await attemptAll(ready, 1, (one) => alone(forge, () => apply(forge, one, flags)));
+    report(forge, restored, prepared);
+  } finally {
+    for (const { kind, file } of ready) if (kind === 'restore') removeDatabase(`${forge.paths.data}/${file}`);
+  }
+}
+
+function checkFlags(names: readonly string[], flags: RestoreFlags): void {
+  const problem =
+    (flags.at === undefined) === !flags.undo
+      ? 'Give either --at TIME or --undo.'
+      : flags.all === names.length > 0
+        ? 'Name the repositories, or say --all.'
+        : flags.undo && (flags.all || flags.into !== undefined)
+          ? '--undo takes back the last restore of the repositories that are named, in their place.'
+          : flags.as !== undefined && names.length !== 1
+            ? '--as is for one repository.'
+            : undefined;
+  if (problem !== undefined)
+    throw new OperatorError(problem, {
+      next: 'fossilrepo restore demo --at 2026-11-21T14:00, fossilrepo restore demo --undo, fossilrepo restore --all --at 15m',
+      exit: 'usage',
+    });
+}
+
+/** Nobody has been told yet what became of one that was killed. */
+function tellInterrupted(forge: Forge, rows: readonly Repository[]): void {
+  for (const row of rows) {
+    const last = lastRestore(forge.store, row.id);
+    if (last?.interrupted === true) forge.out.warn(toldAs(last, row.name, last.outcome === 'done'));
+  }
+}
+
+async function prepare(forge: Forge, row: Repository, at: Date | undefined): Promise<Prepared> {
+  const prepared = at ? await prepareRestore(forge, row, at) : await prepareUndo(forge, row);
+  const { artifacts, unversioned } = prepared.counts;
+  forge.out.say(
+    `- ${row.name}: ${artifacts} artifacts and ${unversioned} unversioned files have the right hash`,
+  );
+  return prepared;
+}
+
+/** What a person has to know before saying yes. */
+function describeChange(prepared: Prepared): string {
+  const { row, difference } = prepared;
+  const lines = [`${row.name}:`];
+  if (difference === undefined) lines.push('  it has no file now; all of it comes back');
+  else lines.push(describeDifference(difference).replaceAll(/^/gm, '  '));
+  lines.push('  Members, roles, visibility and what is shunned stay as they are today.');
+  if (difference && difference.artifacts.gainedShunned.length > 0)
+    lines.push(
+      `  ${difference.artifacts.gainedShunned.length} artifacts that are shunned come back into the file: fossilrepo repo maintain ${row.name} removes them again.`,
+    );
+  if ('newer' in prepared) {
+    const { artifacts, receipts } = prepared.newer;
+    if (artifacts + receipts.length > 0)
+      lines.push(
+        '  Pushed since the restore, and gone with it:',
+        describeNewer(prepared.newer).replaceAll(/^/gm, '  '),
+      );
+  } else if (difference && difference.artifacts.lost > 0)
+    lines.push(
+      '  Whoever has what is lost in a clone brings it back with the next sync, unless --shun forbids it.',
+    );
+  return lines.join('\n');
+}
+
+async function agree(ready: readonly Prepared[], flags: RestoreFlags): Promise<void> {
+  if (flags.yes) return;
+  const names = ready.map(({ row }) => row.name).join(', ');
+  await agreed(flags.undo ? `Take the last restore of ${names} back?` : `Restore ${names}?`, false);
+}
+
+/** The steps of one, those out of the trash included. */
+function stepsOf(forge: Forge, prepared: Prepared, flags: RestoreFlags): RepositoryStep[] {
+  const { row } = prepared;
+  const steps = planRestore(forge, prepared, flags);
+  const name = nameInService(forge, row, flags);
+  return name === undefined
+    ? steps
+    : [...steps, ...changeOf(forge, row, { state: 'active', deletedAt: null, name }).steps];
+}
+
+function showPlans(
+  forge: Forge,
+  ready: readonly Prepared[],
+  prepared: Attempts<Repository, Prepared>,
+  flags: RestoreFlags,
+): void {
+  const plans = ready.map((one) => ({ one, steps: stepsOf(forge, one, flags) }));
+  forge.out.result(
+    {
+      restored: [],
+      repositories: plans.map(({ one: { row, at, difference }, steps }) => ({
+        name: row.name,
+        id: row.id,
+        at: at.toISOString(),
+        difference,
+        steps,
+      })),
+      failed: failures(prepared),
+    },
+    plans.map(({ one, steps }) => `${one.row.name}:\n${describeRepositoryPlan(steps)}`).join('\n'),
+  );
+  answerFor(ready.length + prepared.failed.length, prepared.failed.length);
+}
+
+type Done = { name: string; id: string; at: string; undo: string };
+
+async function apply(forge: Forge, prepared: Prepared, flags: RestoreFlags): Promise<Done> {
+  const { row, at } = prepared;
+  const name = nameInService(forge, row, flags);
+  await applyRestore(forge, prepared, flags);
+  if (name !== undefined)
+    await applyChange(forge, changeOf(forge, row, { state: 'active', deletedAt: null, name }));
+  const now = findRepositoryById(forge.store, row.id)?.name ?? row.name;
+  forge.out.say(`- ${now} is as it was at ${showInstant(at)}`);
+  return { name: now, id: row.id, at: at.toISOString(), undo: `fossilrepo restore ${now} --undo` };
+}
+
+function report(
+  forge: Forge,
+  restored: Attempts<Prepared, Done>,
+  prepared: Attempts<Repository, Prepared>,
+): void {
+  const failed = [
+    ...failures(prepared),
+    ...restored.failed.map(({ item, error }) => ({ name: item.row.name, error: messageOf(error) })),
+  ];
+  const done = restored.done.map(({ value }) => value);
+  forge.out.result(
+    { restored: done, failed },
+    [
+      ...failed.map(({ name, error }) => `${name} was not restored: ${error}`),
+      ...done.map(
+        ({ name, undo }) => `${name} is restored. It is kept for seven days what was there before: ${undo}`,
+      ),
+    ].join('\n'),
+  );
+  answerFor(done.length + failed.length, failed.length);
+}
+
+const failures = ({ failed }: Attempts<Repository, unknown>) =>
+  failed.map(({ item, error }) => ({ name: item.name, error: messageOf(error) }));

@@ -1,0 +1,99 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { applyRepositorySteps } from '../../apply/repository.ts';
+import { refuseWhileFenced } from '../../backup/fence.ts';
+import { messageOf, OperatorError } from '../../errors.ts';
+import type { Forge } from '../../forge.ts';
+import { fetchedPlace, planExchange, type RepositoryStep, undoPlace } from '../../plan/repository.ts';
+import { addEvent } from '../../store/events.ts';
+import { findRepositoryById, type Repository } from '../../store/repositories.ts';
+import { beginRestore, endRestore, type Restore } from '../../store/restores.ts';
+import { showInstant } from '../../system/instant.ts';
+import { lastReceipt } from '../contents/receipts.ts';
+import { removeDatabase } from '../make.ts';
+import { cameBy, lostDocuments, shunnedIn } from './fit.ts';
+import { dropUndo } from './kept.ts';
+import type { PreparedRestore } from './prepare.ts';
+
+/** How a prepared state takes its repository's place. @param options.shun whether clients may not bring back what it lacks */
+export function planRestore(
+  forge: Pick<Forge, 'paths'>,
+  prepared: PreparedRestore,
+  { shun }: { shun: boolean },
+): RepositoryStep[] {
+  const { id, row, file } = prepared;
+  const at = (path: string) => join(forge.paths.data, path);
+  const there = existsSync(at(row.file));
+  return planExchange(row, {
+    from: file,
+    keep: there ? undoPlace(id) : undefined,
+    restore: id,
+    shun: there ? [...shunnedIn(at(row.file)), ...(shun ? lostDocuments(at(row.file), at(file)) : [])] : [],
+  });
+}
+
+/**
+ * Does it. The caller holds the `changes` lock. What was there is kept for `--undo`. A failure leaves the former or the new state, open.
+ * @throws OperatorError: usage when the repository was renamed, deleted or restored meanwhile
+ */
+export async function applyRestore(
+  forge: Forge,
+  prepared: PreparedRestore,
+  options: { shun: boolean },
+): Promise<void> {
+  const { id, row, kind, at, file } = prepared;
+  refuseWhileFenced(forge.store);
+  refuseChanged(row, findRepositoryById(forge.store, row.id));
+  const steps = planRestore(forge, prepared, options);
+  const undoFile = steps.find((step) => step.do === 'exchange')?.keep ?? null;
+  const receipt = lastReceipt(join(forge.paths.data, file));
+  const restore = { id, repository: row.id, kind, at: at.getTime(), undoFile, receipt };
+  beginRestore(forge.store, restore);
+  try {
+    await applyRepositorySteps(steps, forge);
+  } catch (error) {
+    if (!concludeRestore(forge, restore, row, { interrupted: false })) throw error;
+    throw new OperatorError(`${row.name} has its former state again, but: ${messageOf(error)}`, {
+      next: 'See fossilrepo status: what is not done yet is done by itself. Or take it back with --undo.',
+      cause: error,
+    });
+  }
+  concludeRestore(forge, restore, row, { interrupted: false });
+  addEvent(forge.store, {
+    kind: kind === 'undo' ? 'undone' : 'restored',
+    text:
+      kind === 'undo'
+        ? `the last restore of ${row.name} was taken back`
+        : `${row.name} is as it was at ${showInstant(at)}`,
+    repository: row.id,
+  });
+}
+
+function refuseChanged(before: Repository, now: Repository | undefined): void {
+  if (now?.file === before.file && now.state === before.state) return;
+  throw new OperatorError(`${before.name} was renamed, deleted or purged meanwhile.`, {
+    next: 'Run the command again.',
+    exit: 'busy',
+  });
+}
+
+/**
+ * Writes down what became of a restore, and clears away what it does not need any more: the file itself says by which one it came.
+ * @param row undefined when the repository was purged
+ * @returns whether it took place
+ * @throws OperatorError when the file can't be read
+ */
+export function concludeRestore(
+  forge: Pick<Forge, 'paths' | 'store'>,
+  restore: Pick<Restore, 'id' | 'kind' | 'undoFile'>,
+  row: Repository | undefined,
+  { interrupted }: { interrupted: boolean },
+): boolean {
+  const live = row && join(forge.paths.data, row.file);
+  const done = live !== undefined && existsSync(live) && cameBy(live) === restore.id;
+  endRestore(forge.store, restore.id, { outcome: done ? 'done' : 'not done', interrupted });
+  // What an undo puts in is what a former restore keeps: it stays there when nothing came of it.
+  if (restore.kind === 'restore') removeDatabase(join(forge.paths.data, fetchedPlace(restore.id)));
+  if (!done) dropUndo(forge, restore);
+  return done;
+}

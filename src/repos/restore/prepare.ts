@@ -1,0 +1,147 @@
+import { randomUUID } from 'node:crypto';
+import { existsSync, statfsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import prettyBytes from 'pretty-bytes';
+import { fetchRemote, findRemote } from '../../backup/fetch.ts';
+import { knownTxid, readHighWater } from '../../backup/high-water.ts';
+import type { Moment } from '../../backup/moment.ts';
+import { openReplicaStore } from '../../backup/open.ts';
+import { messageOf, OperatorError } from '../../errors.ts';
+import type { Forge } from '../../forge.ts';
+import { fetchedPlace } from '../../plan/repository.ts';
+import type { Repository } from '../../store/repositories.ts';
+import type { Restore } from '../../store/restores.ts';
+import { type Difference, differenceOf } from '../contents/difference.ts';
+import { repositoryId } from '../file.ts';
+import { removeDatabase } from '../make.ts';
+import { scratch } from '../scratch.ts';
+import { verifyRepository } from '../verify.ts';
+
+/** Another state of a repository that was checked to the last hash and lies ready to take its place. */
+export type PreparedRestore = {
+  /** Of this restore. */
+  id: string;
+  row: Repository;
+  kind: Restore['kind'];
+  /** The instant that was asked for. */
+  at: Date;
+  /** Where the state lies, relative to the data folder. */
+  file: string;
+  counts: StateCounts;
+  /** What changes by it; undefined when the repository has no file now. */
+  difference: Difference | undefined;
+};
+
+/** What was read and compared with its hash. */
+export type StateCounts = { artifacts: number; unversioned: number };
+
+/** A state as it lies in a file now. */
+export type FetchedState = { moment: Moment; counts: StateCounts };
+
+/** Fetches the state of an instant beside the live file and says what would change. Needs no lock: it may take long. */
+export async function prepareRestore(forge: Forge, row: Repository, at: Date): Promise<PreparedRestore> {
+  const id = randomUUID();
+  const file = fetchedPlace(id);
+  const aside = join(forge.paths.data, file);
+  try {
+    const { counts } = await fetchState(forge, row, at, aside);
+    return { id, row, kind: 'restore', at, file, counts, difference: changeBy(forge, row, aside) };
+  } catch (error) {
+    removeDatabase(aside);
+    throw error;
+  }
+}
+
+/** What would be lost and gained if a state took a repository's place. */
+export function changeBy(
+  forge: Pick<Forge, 'paths'>,
+  row: Repository,
+  state: string,
+): Difference | undefined {
+  const live = join(forge.paths.data, row.file);
+  return existsSync(live) ? differenceOf(live, state) : undefined;
+}
+
+/**
+ * Writes a repository as it was at an instant into a new file, and reads that to the end.
+ * @throws OperatorError: usage outside the window; check when the replica's history or the state in it is damaged
+ */
+export async function fetchState(
+  forge: Forge,
+  row: Pick<Repository, 'id' | 'name' | 'state' | 'file'>,
+  at: Date,
+  file: string,
+): Promise<FetchedState> {
+  const known = await newestKnown(forge, row);
+  const remote = await findRemote(forge, `repos/${row.id}`, { at, known });
+  const { moment } = remote;
+  if (moment.twice)
+    forge.out.warn(
+      `The server's clock was changed around that time: of two states of ${row.name} the later one is taken.`,
+    );
+  haveRoom(dirname(file), moment.databaseBytes);
+  await fetchRemote(forge, remote, file);
+  return { moment, counts: await checkState(forge, row, file) };
+}
+
+/** Until what the history has to go: what Litestream has sent as of now, or what was once seen in the replica. */
+async function newestKnown(
+  forge: Forge,
+  row: Pick<Repository, 'id' | 'name' | 'state' | 'file'>,
+): Promise<number> {
+  const beside = await readHighWater(
+    openReplicaStore(forge.config.replica, forge.secrets.storage),
+    forge.instance,
+  );
+  const marked = knownTxid(forge.store, row.id, beside);
+  if (row.state !== 'active') return marked;
+  try {
+    const { replicatedTxid } = await forge.litestream.syncNow(join(forge.paths.data, row.file));
+    return Math.max(marked, replicatedTxid);
+  } catch (error) {
+    forge.out.warn(
+      `What was pushed to ${row.name} in the last moments may not be in the replica: ${messageOf(error)}`,
+    );
+    return marked;
+  }
+}
+
+/** The state itself, and what Litestream makes of it: the first transaction after an exchange holds all of it, here and in a folder's replica. */
+function haveRoom(folder: string, bytes: number): void {
+  const { bavail, bsize } = statfsSync(folder);
+  const needed = 3 * bytes;
+  if (bavail * bsize >= needed) return;
+  throw new OperatorError(
+    `The disk of ${folder} has ${prettyBytes(bavail * bsize)} left, and restoring needs ${prettyBytes(needed)}.`,
+    { next: 'Make room, or write the state to another disk: --into FOLDER.' },
+  );
+}
+
+/** @throws OperatorError (check) when a state is of another repository, or anything in it has another hash than it should */
+export async function checkState(
+  forge: Pick<Forge, 'run' | 'config' | 'paths'>,
+  row: Pick<Repository, 'id' | 'name'>,
+  file: string,
+): Promise<StateCounts> {
+  const id = repositoryId(file);
+  if (id !== row.id)
+    throw new OperatorError(
+      `What lies there for ${row.name} is another repository: ${id ?? 'one without an id'}.`,
+      {
+        next: `Its own id is ${row.id}; see whether two servers wrote to one replica.`,
+        exit: 'check',
+      },
+    );
+  using home = scratch(forge.paths);
+  const { errors, ...counts } = await verifyRepository(
+    forge.run,
+    { program: forge.config.programs.fossil, home: home.path },
+    file,
+  );
+  if (errors.length > 0)
+    throw new OperatorError(`${row.name} is damaged in that state: ${errors.slice(0, 5).join('; ')}`, {
+      next: 'Choose an earlier time.',
+      exit: 'check',
+    });
+  return counts;
+}

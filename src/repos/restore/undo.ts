@@ -1,0 +1,37 @@
+import { randomUUID } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { OperatorError } from '../../errors.ts';
+import type { Forge } from '../../forge.ts';
+import type { Repository } from '../../store/repositories.ts';
+import { undoableRestore } from '../../store/restores.ts';
+import { type Newer, newerThan } from '../contents/receipts.ts';
+import { changeBy, checkState, type PreparedRestore } from './prepare.ts';
+
+/** A restore that can be taken back, and what was pushed since. */
+export type PreparedUndo = PreparedRestore & { newer: Newer };
+
+/**
+ * Gets the state from before the last restore ready.
+ * @throws OperatorError (usage) when there is none, or it is too old
+ */
+export async function prepareUndo(forge: Forge, row: Repository): Promise<PreparedUndo> {
+  const last = undoableRestore(forge.store, row.id);
+  const file = last?.undoFile;
+  if (last === undefined || file == null || !existsSync(join(forge.paths.data, file)))
+    throw new OperatorError(`There is no restore of ${row.name} that could be taken back.`, {
+      next: 'What was there before one is kept for seven days. fossilrepo restore --at brings back any moment in the window.',
+      exit: 'usage',
+    });
+  const state = join(forge.paths.data, file);
+  return {
+    id: randomUUID(),
+    row,
+    kind: 'undo',
+    at: new Date(last.begunAt),
+    file,
+    counts: await checkState(forge, row, state),
+    difference: changeBy(forge, row, state),
+    newer: newerThan(join(forge.paths.data, row.file), last.receipt),
+  };
+}

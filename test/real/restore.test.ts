@@ -1,0 +1,216 @@
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { newPerson, type Person, type Shown } from './client.ts';
+import { eventually, startForge, type TestForge } from './forge.ts';
+import { startPusher } from './pusher.ts';
+import { type S3, startS3 } from './s3.ts';
+import { query } from './support/fossil-lab.ts';
+
+type Restored = { restored: { name: string; at: string; undo: string }[]; failed: { name: string }[] };
+type Planned = {
+  repositories: {
+    name: string;
+    difference: { kinds: { checkins: { lost: { count: number } } } };
+    steps: object[];
+  }[];
+};
+
+const checkinsIn = (file: string): string[] =>
+  query(
+    file,
+    "SELECT uuid FROM event JOIN blob ON blob.rid = event.objid WHERE type = 'ci' ORDER BY event.mtime",
+  )
+    .map((row) => String(row['uuid']))
+    // The first one is Fossil's own.
+    .slice(1);
+
+describe.each(['directory', 's3'])('restore from a replica in a %s', (kind) => {
+  let s3: S3 | undefined;
+  let forge: TestForge;
+  let someone: Person;
+  let token: string;
+  beforeAll(async () => {
+    s3 = kind === 's3' ? await startS3() : undefined;
+    forge = await startForge({ ...(s3 && { s3 }) });
+    someone = newPerson();
+    token = (await forge.json<{ token: string }>('user', 'token', 'admin')).token;
+  });
+  afterAll(async () => {
+    someone[Symbol.dispose]();
+    await forge[Symbol.asyncDispose]();
+    await s3?.[Symbol.asyncDispose]();
+  });
+
+  const restore = (...args: string[]) => forge.json<Restored>('restore', ...args, '--yes');
+
+  test('five moments, each a second and a half after a push, are exactly what was there; undo takes each back', async () => {
+    await using pusher = await startPusher(forge, 'moments', { pushing: false });
+    const moments: { at: Date; had: string[] }[] = [];
+    for (let number = 0; number < 8; number++) {
+      await pusher.one();
+      await sleep(1_500);
+      moments.push({ at: new Date(), had: [...pusher.acknowledged] });
+    }
+    expect(pusher.acknowledged).toHaveLength(8);
+    for (const index of [6, 1, 4, 0, 5]) {
+      const { at, had } = moments[index] ?? { at: new Date(), had: [] };
+      const said = await restore('moments', '--at', at.toISOString());
+      expect(said.restored).toMatchObject([{ name: 'moments', at: at.toISOString() }]);
+      expect(checkinsIn(pusher.path), `moment ${index}`).toEqual(had);
+      expect((await fetch(pusher.url)).status).toBe(200);
+    }
+    // Each kept what was there before it: the moment before.
+    await restore('moments', '--undo');
+    expect(checkinsIn(pusher.path)).toEqual(moments[0]?.had);
+    await restore('moments', '--undo');
+    expect(checkinsIn(pusher.path)).toEqual(moments[5]?.had);
+    // The moments before the restores can still be reached.
+    await restore('moments', '--at', moments[7]?.at.toISOString() ?? '');
+    expect(checkinsIn(pusher.path)).toEqual(pusher.acknowledged);
+    // And it goes on.
+    expect(await pusher.one()).toBe(true);
+    expect((await forge.cli('backup', 'now', 'moments')).code).toBe(0);
+    expect(await pusher.lostInReplica()).toEqual([]);
+  });
+
+  test('under pushes nothing that was acknowledged is lost to undo', async () => {
+    await using pusher = await startPusher(forge, 'stream');
+    await eventually(() => pusher.acknowledged.length >= 4, 30_000, 'pushes go through');
+    const at = new Date();
+    await sleep(3_000);
+    const started = performance.now();
+    await restore('stream', '--at', at.toISOString());
+    process.stdout.write(`${kind}: restore under pushes ${Math.round(performance.now() - started)} ms\n`);
+    await eventually(() => pusher.acknowledged.length >= 12, 30_000, 'pushes go on');
+    await pusher.stop();
+    const [undo, ...others] = readdirSync(join(forge.root, 'data/work/undo'))
+      .map((name) => join(forge.root, 'data/work/undo', name))
+      .filter(
+        (file) =>
+          query(file, "SELECT value FROM config WHERE name = 'fossilrepo-id'")[0]?.['value'] === pusher.id,
+      );
+    expect(others).toEqual([]);
+    const kept = new Set([...checkinsIn(undo ?? ''), ...checkinsIn(pusher.path)]);
+    expect(pusher.acknowledged.filter((hash) => !kept.has(hash))).toEqual([]);
+    const refused = await forge.cli('restore', 'stream', '--undo');
+    expect(refused.code).toBe(2);
+    expect(refused.stderr).toContain('--yes');
+    await restore('stream', '--undo');
+    expect((await forge.cli('backup', 'now', 'stream')).code).toBe(0);
+  });
+
+  test('an idle repository restores at now; outside the window it says the window', async () => {
+    const { id, path } = await forge.json<Shown>('repo', 'create', 'idle');
+    await restore('idle', '--at', 'now');
+    expect(query(path, "SELECT value FROM config WHERE name = 'fossilrepo-id'")[0]?.['value']).toBe(id);
+    const early = await forge.cli('restore', 'idle', '--at', '2d', '--yes');
+    expect(early.code).toBe(2);
+    expect(early.stderr).toMatch(/can be restored from \d{4}-/);
+    const late = await forge.cli('restore', 'idle', '--at', '2199-01-01', '--yes');
+    expect(late.code).toBe(2);
+    expect(late.stderr).toContain('in the future');
+    expect((await forge.cli('restore', 'idle', '--at', 'yesterday', '--yes')).code).toBe(2);
+    expect((await forge.cli('restore', 'nobody', '--at', '1s', '--yes')).code).not.toBe(0);
+  });
+
+  test('one that was renamed restores to before it, and keeps name, access and visibility of today', async () => {
+    const { cloneUrl } = await forge.json<Shown>('repo', 'create', 'former', '--visibility', 'public');
+    await sleep(1_200);
+    const at = new Date();
+    await sleep(1_200);
+    await forge.json('repo', 'rename', 'former', 'latter');
+    await forge.json('repo', 'configure', 'latter', '--visibility', 'private');
+    await forge.json('user', 'token', 'admin', '--rotate');
+    await restore('latter', '--at', at.toISOString());
+    const { cloneUrl: now } = await forge.json<Shown>('repo', 'show', 'latter');
+    expect(now).not.toBe(cloneUrl);
+    expect(await someone.canClone(now)).toBe(false);
+    expect(await someone.canClone(now.replace('://', `://admin:${token}@`))).toBe(false);
+    token = (await forge.json<{ token: string }>('user', 'token', 'admin')).token;
+    expect(await someone.canClone(now.replace('://', `://admin:${token}@`))).toBe(true);
+  });
+
+  test('--dry-run shows what would change and changes nothing; --into only writes the file', async () => {
+    await using pusher = await startPusher(forge, 'dry', { pushing: false });
+    await pusher.one();
+    await sleep(1_500);
+    const at = new Date();
+    await pusher.one();
+    await pusher.one();
+    const planned = await forge.json<Planned>('restore', 'dry', '--at', at.toISOString(), '--dry-run');
+    expect(planned.repositories[0]?.difference.kinds.checkins.lost.count).toBe(2);
+    expect(checkinsIn(pusher.path)).toEqual(pusher.acknowledged);
+    expect(
+      readdirSync(join(forge.root, 'data/work/tmp')).filter((name) => name.startsWith('restore-')),
+    ).toEqual([]);
+    const into = mkdtempSync(join(tmpdir(), 'into-'));
+    try {
+      const refused = await forge.cli(
+        'restore',
+        'dry',
+        '--at',
+        at.toISOString(),
+        '--into',
+        join(into, 'missing'),
+      );
+      expect(refused.code).toBe(2);
+      const folder = join(forge.root, 'given');
+      expect((await someone.run(['true'])).code).toBe(0);
+      mkdirSync(folder, { recursive: true });
+      await import('node:fs').then(({ chmodSync }) => {
+        chmodSync(folder, 0o777);
+      });
+      await restore('dry', '--at', at.toISOString(), '--into', folder);
+      expect(readdirSync(folder)).toEqual(['dry.fossil']);
+      expect(checkinsIn(join(folder, 'dry.fossil'))).toEqual(pusher.acknowledged.slice(0, 1));
+      expect((await forge.cli('restore', 'dry', '--at', at.toISOString(), '--into', folder)).code).toBe(2);
+    } finally {
+      rmSync(into, { recursive: true, force: true });
+    }
+  });
+
+  test('a deleted one comes back into service, or stays in the trash, at that moment', async () => {
+    await using pusher = await startPusher(forge, 'deleted', { pushing: false });
+    await pusher.one();
+    await sleep(1_500);
+    const at = new Date();
+    await pusher.one();
+    await forge.json('repo', 'delete', 'deleted', '--yes');
+    await restore('deleted', '--at', at.toISOString(), '--in-trash');
+    expect(existsSync(pusher.path)).toBe(false);
+    await restore(pusher.id, '--at', at.toISOString(), '--as', 'again');
+    const { path } = await forge.json<Shown>('repo', 'show', 'again');
+    expect(checkinsIn(path)).toEqual(pusher.acknowledged.slice(0, 1));
+    await restore('again', '--undo');
+    expect((await forge.cli('backup', 'now', 'again')).code).toBe(0);
+  });
+
+  test('several to one instant; one that can not be restored does not keep the others from it', async () => {
+    await forge.json('repo', 'create', 'one');
+    await forge.json('repo', 'create', 'two');
+    await sleep(1_500);
+    const at = new Date();
+    await sleep(1_200);
+    await forge.json('repo', 'create', 'three');
+    const said = await forge.cli(
+      '--json',
+      'restore',
+      'one',
+      'three',
+      'two',
+      '--at',
+      at.toISOString(),
+      '--yes',
+    );
+    expect(said.code).toBe(6);
+    const { restored, failed } = JSON.parse(said.stdout) as Restored;
+    expect(restored.map(({ name }) => name).sort()).toEqual(['one', 'two']);
+    expect(failed).toMatchObject([{ name: 'three' }]);
+    const all = await forge.cli('--json', 'restore', '--all', '--at', at.toISOString(), '--yes');
+    expect(all.code, all.stderr).toBe(0);
+    expect(all.stderr).toContain('three');
+  });
+});
