@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { ControlError, exchange } from './control-socket.ts';
 
@@ -65,16 +66,13 @@ export function litestreamControl(socketPath: string) {
     }));
   }
 
+  /**
+   * Has Litestream take out what was committed; sending it is Litestream's own next step. Never with `wait` or a `timeout`: then
+   * Litestream (0.5.17) does all of it under a context that it cancels at the end, and the read transaction that it begins there, with
+   * which it keeps others from starting the write-ahead log anew, ends with it. Transactions are then silently missing from the replica.
+   */
   async function sync(path: string, timeoutMs: number) {
-    const timeout = Math.max(1, Math.ceil(timeoutMs / 1000));
-    const { txid, replicated_txid } = await ask(
-      'POST',
-      '/sync',
-      syncAnswer,
-      { path, wait: true, timeout },
-      // Litestream's own reason is worth more than our impatience.
-      timeout * 1000 + 2_000,
-    );
+    const { txid, replicated_txid } = await ask('POST', '/sync', syncAnswer, { path }, timeoutMs);
     return { txid, replicatedTxid: replicated_txid };
   }
 
@@ -137,16 +135,16 @@ export function litestreamControl(socketPath: string) {
           'See whether the file is there and is a SQLite database.',
         );
       let reached = replicatedTxid;
-      // Another transaction may have come between the two numbers: ours is in when the replica's number has reached it.
-      while (reached < txid) {
+      for (let pause = 5; reached < txid; pause = Math.min(2 * pause, 160)) {
         const left = end - performance.now();
         if (left <= 0)
           throw new ControlError(
             'refused',
             `${path} is in the replica up to transaction ${reached}, not up to ${txid}.`,
-            'See what Litestream says: fossilrepo logs replication.',
+            'See whether the replica can be reached, and what Litestream says: fossilrepo logs replication.',
           );
-        reached = (await sync(path, left)).replicatedTxid;
+        await sleep(Math.min(pause, left));
+        reached = (await sync(path, Math.max(1_000, Math.ceil(left)))).replicatedTxid;
       }
       return { txid, replicatedTxid: reached };
     },

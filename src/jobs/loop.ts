@@ -14,6 +14,7 @@ import { addEvent } from '../store/events.ts';
 import { withLock } from '../system/locks.ts';
 import { adoptStrangers, findStrangers } from './adopt.ts';
 import { backoff } from './backoff.ts';
+import { guardLogs } from './guard.ts';
 import { keepHighWater } from './high-water.ts';
 import { mend, mendInTurns } from './mend.ts';
 import { newsOf } from './news.ts';
@@ -38,6 +39,7 @@ export function startLoop(forge: Forge, log: (text: string) => void): Loop {
   const owner = watchOwner(forge, () => void look().catch(failed));
   const news = newsOf(log);
   const highWater = keepHighWater(forge);
+  const guard = guardLogs(forge);
   const startedAt = new Date().toISOString();
   let turn = 0;
   let mending: { since: number; found: Finding[] } = { since: 0, found: [] };
@@ -69,6 +71,7 @@ export function startLoop(forge: Forge, log: (text: string) => void): Loop {
 
   const mendEach = async (): Promise<Finding[]> => [
     ...(await guarded('server', () => mend(forge, tries))),
+    ...(await guarded('replica', guard)),
     ...(await guarded('adoption', () => adoptStrangers(forge, findStrangers(forge), Date.now()))),
     ...(await guarded('access', () => Promise.resolve(mendInTurns(forge, turn++)))),
   ];

@@ -1,0 +1,80 @@
+import { closeSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { litestreamState } from '../config/paths.ts';
+import { codeOf } from '../errors.ts';
+import { headerBytes } from './history.ts';
+
+/**
+ * SQLite's locks on a `-shm` file that keep readers' part of the write-ahead log from being written over: bytes 123 to 127, one for each
+ * of five marks (walIndex locks in wal.c, UNIX_SHM_BASE in os_unix.c).
+ */
+const marks = { first: 123, last: 127 };
+
+/**
+ * Databases that Litestream replicates without holding a read transaction in them. Every Fossil process writes the log into the database
+ * when it closes it (db_close in db.c), and then the next writer begins the log anew: only a reader keeps that from happening before
+ * Litestream has seen what is in it. Litestream notices some of what it missed that way, not all.
+ * @param locks the text of `/proc/locks`; where it shows no lock of the process at all, nothing can be said
+ */
+export function unguarded(files: readonly string[], pid: number, locks: string): string[] {
+  const held = new Map<number, boolean>();
+  for (const line of locks.split('\n')) {
+    const [, owner, inode, first, last] =
+      / READ +(\d+) [0-9a-f]+:[0-9a-f]+:(\d+) (\d+) (\d+)/.exec(line) ?? [];
+    if (Number(owner) !== pid) continue;
+    const marked = Number(first) <= marks.last && Number(last) >= marks.first;
+    held.set(Number(inode), marked || held.get(Number(inode)) === true);
+  }
+  if (held.size === 0) return [];
+  return files.filter((file) => {
+    const inode = statIfThere(`${file}-shm`)?.ino;
+    return inode !== undefined && held.get(inode) !== true;
+  });
+}
+
+/**
+ * Whether a database's log was begun anew while Litestream was away, so that it can't know whether it has seen the end of the former one.
+ * A log that was made since is fine: Litestream then sends the whole database.
+ * @param started when Litestream was started
+ */
+export function lostTrack(file: string, started: Date): boolean {
+  const log = statIfThere(`${file}-wal`);
+  if (log === undefined || log.size < 32 || log.birthtimeMs >= started.getTime()) return false;
+  const seen = lastSeen(file, started);
+  return seen !== undefined && !seen.equals(readBytes(`${file}-wal`, 16, 8));
+}
+
+/** Which log the last transaction that Litestream took before an instant was in: its two salts. */
+function lastSeen(file: string, before: Date): Buffer | undefined {
+  const folder = join(litestreamState(file), 'ltx/0');
+  const names = readdirIfThere(folder)
+    .filter((name) => name.endsWith('.ltx'))
+    .sort();
+  for (const name of names.toReversed()) {
+    const header = readBytes(join(folder, name), 0, headerBytes);
+    if (header.length === headerBytes && Number(header.readBigUInt64BE(32)) < before.getTime())
+      return header.subarray(64, 72);
+  }
+  return undefined;
+}
+
+function readBytes(path: string, position: number, length: number): Buffer {
+  const handle = openSync(path, 'r');
+  try {
+    const bytes = Buffer.alloc(length);
+    return bytes.subarray(0, readSync(handle, bytes, 0, length, position));
+  } finally {
+    closeSync(handle);
+  }
+}
+
+const statIfThere = (path: string) => statSync(path, { throwIfNoEntry: false });
+
+function readdirIfThere(path: string): string[] {
+  try {
+    return readdirSync(path);
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return [];
+    throw error;
+  }
+}
