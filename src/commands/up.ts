@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { forgetDue } from '../apply/due.ts';
 import { applySteps } from '../apply/apply.ts';
 import { answeredConfig } from '../config/answers.ts';
-import { pathsUnder, programHome } from '../config/paths.ts';
+import { type Paths, pathsUnder, programHome } from '../config/paths.ts';
 import { OperatorError } from '../errors.ts';
 import { preflight, refuseUnless } from '../inspect/preflight.ts';
 import type { StorageCredentials } from '../secrets/storage.ts';
@@ -45,11 +45,11 @@ export async function up(
     });
     const stopped = signalled();
     // Before Litestream starts: it would write to a replica that isn't ours.
-    const judge = ownProcess(options, 'judge-replica');
+    const judge = ownProcess(options, 'judge-replica', warmed(server.paths));
     await Promise.race([once(judge, 'exit'), stopped]);
     const stack = keepRunning((name) => stackOfServer(openServer(options))[name], server.paths);
     const requests = isRoot() ? setInterval(() => takeOwnership(options), 1_000) : undefined;
-    const proof = ownProcess(options, 'prove');
+    const proof = ownProcess(options, 'prove', {});
     try {
       await stopped;
     } finally {
@@ -62,13 +62,21 @@ export async function up(
 }
 
 /** One of our commands in a process of its own: it gives up root, which we need to start parts again. */
-function ownProcess({ root, json }: GlobalOptions, command: 'prove' | 'judge-replica'): ChildProcess {
+function ownProcess(
+  { root, json }: GlobalOptions,
+  command: 'prove' | 'judge-replica',
+  env: Readonly<Record<string, string>>,
+): ChildProcess {
   const program = join(programHome, 'bin/fossilrepo');
   return spawn(program, ['--root', root, ...(json ? ['--json'] : []), command], {
-    env: cleanEnvironment(),
+    env: cleanEnvironment(env),
     stdio: ['ignore', 'inherit', 'inherit'],
   });
 }
+
+/** The cache that `judge-replica` fills for the management part. Root doesn't load what another user may have written there. */
+const warmed = ({ cache }: Pick<Paths, 'cache'>): Record<string, string> =>
+  isRoot() ? {} : { FOSSILREPO_CACHE: cache };
 
 /** What a server that nobody described is: local, and on ports that its user may open. */
 const firstConfig = (): string =>

@@ -42,6 +42,8 @@ export function pathsUnder(root = '/') {
     groupsAdded: at('var/lib/fossilrepo-install/groups-added'),
     packagesAdded: at('var/lib/fossilrepo-install/packages-added'),
     canary: at('var/lib/fossilrepo/canary'),
+    /** The management part's compiled modules. */
+    cache: at('var/lib/fossilrepo/cache'),
     fossilHome: at('var/lib/fossilrepo/home/fossil'),
     edgeHome: at('var/lib/fossilrepo/home/edge'),
     caddyfile: at('etc/fossilrepo/rendered/Caddyfile'),

@@ -71,8 +71,11 @@ export function stackOf(config: Config, paths: Paths, hasStorageKeys: boolean): 
         ...version,
         // It reads the configuration when it starts: another one is another way of starting it.
         FOSSILREPO_CONFIGURATION: digestOf(config),
+        FOSSILREPO_CACHE: paths.cache,
         // Node lets what is young in memory grow by what the machine has: 50 MB more on a large one, for nothing.
         NODE_OPTIONS: '--max-semi-space-size=2',
+        // The C library keeps memory for each thread that once asked for some.
+        MALLOC_ARENA_MAX: '2',
       },
       credentials: ['instance-key', ...storage],
       lowPorts: false,
@@ -82,7 +85,8 @@ export function stackOf(config: Config, paths: Paths, hasStorageKeys: boolean): 
       title: 'Caddy: names, certificates, TLS',
       user: serviceUsers.edge,
       argv: caddy.argv,
-      env: { ...caddy.env, ...version },
+      // Go's collector runs when memory has grown by half of what is in use, not by all of it.
+      env: { ...caddy.env, ...version, GOGC: '50' },
       credentials: [],
       lowPorts: Math.min(config.ports.http, config.ports.https, config.ports.repositories) < 1024,
     },
