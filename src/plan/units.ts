@@ -56,6 +56,7 @@ function partView(part: Part, paths: Paths) {
       .map(([name, value]) => `Environment=${quote(`${name}=${value}`).replaceAll('{credentials}', '%d')}`)
       .join('\n'),
     credentials: part.credentials.map((name) => `LoadCredential=${name}:${paths.secrets}/${name}`).join('\n'),
+    unset: part.unset.join(' '),
     lowPorts: part.lowPorts,
   };
 }

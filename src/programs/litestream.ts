@@ -45,7 +45,10 @@ export function litestreamEnvironment(credentials: string | undefined): Record<s
   };
 }
 
-/** Names that break the daemon's access to S3 when they are set: with AWS_CA_BUNDLE it answers "has no WithTransportOptions". */
+/**
+ * Names that must not be set for the daemon. AWS_CA_BUNDLE breaks all of S3 ("has no WithTransportOptions"), AWS_PROFILE wants a profile
+ * that our credentials don't have, others name other keys or another storage, and LOG_LEVEL goes before the configuration.
+ */
 export const litestreamUnset = [
   'AWS_CA_BUNDLE',
   'AWS_ACCESS_KEY_ID',

@@ -136,10 +136,11 @@ function environmentOf(part: Part, paths: Paths): Record<string, string> {
   const named = Object.entries(part.env).map(
     ([name, value]) => [name, value.replaceAll('{credentials}', folder)] as const,
   );
-  return {
+  const all = {
     ...cleanEnvironment({ ...Object.fromEntries(named), ...markOf(paths.root) }),
     ...(part.credentials.length > 0 && { CREDENTIALS_DIRECTORY: folder }),
   };
+  return Object.fromEntries(Object.entries(all).filter(([name]) => !part.unset.includes(name)));
 }
 
 /** What systemd's LoadCredential= does: a copy of just these secrets that only the part's user can read. */

@@ -4,7 +4,7 @@ import type { Config } from '../config/config.ts';
 import { type Paths, programHome } from '../config/paths.ts';
 import { caddyRun } from '../programs/caddy.ts';
 import { fossilEnvironment, fossilServer } from '../programs/fossil.ts';
-import { litestreamEnvironment, litestreamReplicate } from '../programs/litestream.ts';
+import { litestreamEnvironment, litestreamReplicate, litestreamUnset } from '../programs/litestream.ts';
 import { ownVersion } from '../system/version.ts';
 import { type ServiceUser, serviceUsers } from '../system/identity.ts';
 
@@ -21,6 +21,8 @@ export type Part = {
   argv: readonly [string, ...string[]];
   /** `{credentials}` stands for the folder in which the part finds its secrets. */
   env: Readonly<Record<string, string>>;
+  /** Names that must not be in its environment, whoever set them. */
+  unset: readonly string[];
   /** Files of the secrets folder that the part may read. */
   credentials: readonly ('instance-key' | 'storage')[];
   /** Whether it opens ports below 1024. */
@@ -45,6 +47,7 @@ export function stackOf(config: Config, paths: Paths, hasStorageKeys: boolean): 
       user: serviceUsers.repositories,
       argv: fossil.argv,
       env: { ...fossilEnvironment(paths.fossilHome), ...version },
+      unset: [],
       credentials: [],
       lowPorts: false,
     },
@@ -58,6 +61,7 @@ export function stackOf(config: Config, paths: Paths, hasStorageKeys: boolean): 
         ...version,
         ...litestreamEnvironment(hasStorageKeys ? '{credentials}/storage' : undefined),
       },
+      unset: litestreamUnset,
       credentials: storage,
       lowPorts: false,
     },
@@ -77,6 +81,7 @@ export function stackOf(config: Config, paths: Paths, hasStorageKeys: boolean): 
         // The C library keeps memory for each thread that once asked for some.
         MALLOC_ARENA_MAX: '2',
       },
+      unset: [],
       credentials: ['instance-key', ...storage],
       lowPorts: false,
     },
@@ -87,6 +92,7 @@ export function stackOf(config: Config, paths: Paths, hasStorageKeys: boolean): 
       argv: caddy.argv,
       // Go's collector runs when memory has grown by half of what is in use, not by all of it.
       env: { ...caddy.env, ...version, GOGC: '50' },
+      unset: [],
       credentials: [],
       lowPorts: Math.min(config.ports.http, config.ports.https, config.ports.repositories) < 1024,
     },

@@ -19,8 +19,13 @@ export type Said = { stdout: string; stderr: string; code: number | null };
 /** A whole server below a folder, kept running by `fossilrepo up` of an ordinary user. */
 export type TestForge = Awaited<ReturnType<typeof startForge>>;
 
-/** @param options.config keys of fossilrepo.yaml besides ports and replica */
-export async function startForge(options: { s3?: S3; config?: object; up?: boolean } = {}) {
+/**
+ * @param options.config keys of fossilrepo.yaml besides ports and replica
+ * @param options.env what its user has in the environment besides
+ */
+export async function startForge(
+  options: { s3?: S3; config?: object; up?: boolean; env?: Readonly<Record<string, string>> } = {},
+) {
   const root = mkdtempSync(join(tmpdir(), 'forge-'));
   const [http, https, repositories, fossil, ask] = await freePorts(5);
   const replica = options.s3
@@ -45,7 +50,7 @@ export async function startForge(options: { s3?: S3; config?: object; up?: boole
   let log = '';
 
   const start = async (): Promise<void> => {
-    child = launch(['--root', root, 'up'], root);
+    child = launch(['--root', root, 'up'], root, options.env);
     let up = '';
     child.stderr?.on('data', (piece: Buffer) => (log += piece.toString()));
     child.stdout?.on('data', (piece: Buffer) => (up += piece.toString()));
@@ -65,11 +70,12 @@ export async function startForge(options: { s3?: S3; config?: object; up?: boole
   if (options.up !== false) await start();
 
   /** Runs a command of fossilrepo as the server's user. */
-  const cli = async (...args: string[]): Promise<Said> => finish(launch(['--root', root, ...args], root));
+  const cli = async (...args: string[]): Promise<Said> =>
+    finish(launch(['--root', root, ...args], root, options.env));
 
   /** Kills a command some milliseconds after its start. */
   const killed = async (after: number, ...args: string[]): Promise<Said> => {
-    const child = launch(['--root', root, ...args], root);
+    const child = launch(['--root', root, ...args], root, options.env);
     const said = finish(child);
     await Promise.race([said, sleep(after)]);
     child.kill('SIGKILL');
@@ -109,7 +115,7 @@ export async function startForge(options: { s3?: S3; config?: object; up?: boole
   };
 }
 
-function launch(args: string[], root: string): ChildProcess {
+function launch(args: string[], root: string, more: Readonly<Record<string, string>> = {}): ChildProcess {
   const command = [join(programHome, 'bin/fossilrepo'), ...args];
   const asUser =
     process.getuid?.() === 0
@@ -129,6 +135,7 @@ function launch(args: string[], root: string): ChildProcess {
     HOME: root,
     FOSSILREPO_CACHE: join(tmpdir(), `fossilrepo-cache-${ordinary}`),
     NO_COLOR: '1',
+    ...more,
   };
   return spawn(file, rest, { env, cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
 }

@@ -5,6 +5,7 @@ import { parseConfig } from '../../src/config/config.ts';
 import { pathsUnder, programHome } from '../../src/config/paths.ts';
 import { runFolders } from '../../src/plan/server.ts';
 import { renderTmpfiles, renderUnits } from '../../src/plan/units.ts';
+import { litestreamUnset } from '../../src/programs/litestream.ts';
 import { stackOf } from '../../src/stack/parts.ts';
 
 const paths = pathsUnder('/');
@@ -36,6 +37,13 @@ describe('units', () => {
     expect(credentials('replication', true)).toEqual(['storage']);
     expect(credentials('replication', false)).toEqual([]);
     expect(credentials('management', true)).toEqual(['instance-key', 'storage']);
+  });
+
+  test('keep from Litestream what breaks its access to S3', () => {
+    const unit = rendered('').get('fossilrepo-replication.service') ?? '';
+    const names = /^UnsetEnvironment=(.*)$/m.exec(unit)?.[1]?.split(' ');
+    expect(names).toEqual([...litestreamUnset]);
+    expect(names).toEqual(expect.arrayContaining(['AWS_CA_BUNDLE', 'AWS_PROFILE']));
   });
 
   test('a program brought by path is what may be executed', () => {
