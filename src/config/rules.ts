@@ -1,12 +1,15 @@
 import type { Config } from './config.ts';
 
+/** Litestream goes through all databases once per step. Milliseconds. */
+const shortestStep = 30_000;
+
 /** A rule that one key alone can't show to be broken. */
 export type Mistake = { path: string[]; message: string };
 
 /** Every cross-field rule that the configuration breaks. */
 export function mistakes(config: Config): Mistake[] {
-  return [acmeNeedsDomain, portsDiffer, exactWithinWindow, acmeRootsNeedDirectory].flatMap((rule) =>
-    rule(config),
+  return [acmeNeedsDomain, portsDiffer, exactWithinWindow, stepWithinExact, acmeRootsNeedDirectory].flatMap(
+    (rule) => rule(config),
   );
 }
 
@@ -31,6 +34,12 @@ function portsDiffer({ ports }: Config): Mistake[] {
 function exactWithinWindow({ replica }: Config): Mistake[] {
   return replica.exact > replica.window
     ? [{ path: ['replica', 'exact'], message: 'must not be longer than replica.window' }]
+    : [];
+}
+
+function stepWithinExact({ replica }: Config): Mistake[] {
+  return replica.step < shortestStep || replica.step > replica.exact
+    ? [{ path: ['replica', 'step'], message: 'must be between 30s and replica.exact' }]
     : [];
 }
 

@@ -93,7 +93,14 @@ export const configSchema = z
         endpoint: z.url().optional().describe('S3-compatible storage that is not Amazon’s: its URL.'),
         region: z.string().min(1).default('us-east-1').describe('S3 region.'),
         exact: duration.prefault('7d').describe('How long any second can be restored.'),
-        window: duration.prefault('30d').describe('How long any five minutes can be restored.'),
+        window: duration
+          .prefault('30d')
+          .describe('How long moments that lie a `step` apart can be restored.'),
+        step: duration
+          .prefault('5m')
+          .describe(
+            'How far apart moments older than `exact` lie. Each repository can cost one LIST request to the storage per step, also while nobody uses it: with a thousand of them, 15m costs a third of 5m.',
+          ),
         maxAge: duration
           .prefault('10s')
           .describe('A repository whose replica is older than this turns the status red.'),

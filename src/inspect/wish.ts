@@ -68,6 +68,6 @@ function renderLitestream(
   text: string,
   databases: { file: string; url: string }[],
 ): string {
-  const { exact, window } = config.replica;
-  return renderLitestreamConfig(text, { socket: paths.litestreamSocket, exact, window, databases });
+  const { exact, window, step } = config.replica;
+  return renderLitestreamConfig(text, { socket: paths.litestreamSocket, exact, window, step, databases });
 }

@@ -4,9 +4,10 @@ import { renderTemplate } from './template.ts';
 export type LitestreamView = {
   /** Where its control socket is. */
   socket: string;
-  /** How long any second can be restored, and how long any five minutes: `replica.exact` and `replica.window`. */
+  /** How long any second can be restored, and how long moments that lie `step` apart: `replica.exact`, `replica.window`, `replica.step`. */
   exact: number;
   window: number;
+  step: number;
   /** Each database by its file and the address of its replica (`replicaUrl`). */
   databases: readonly { file: string; url: string }[];
 };
@@ -19,8 +20,18 @@ export type LitestreamView = {
  */
 export const litestreamIntervals = { monitor: 500, sync: 250 } as const;
 
-/** Retention is checked by listing each database's objects, which storage charges for: as seldom as the window allows. */
-const longestCheck = 6 * 3_600_000;
+/**
+ * Retention is checked by listing each database's objects, which storage charges for. A database that is written to is checked with each
+ * merging of its transactions besides (Compact in db.go), so this is only for those that rest.
+ */
+const longestCheck = 24 * 3_600_000;
+
+/**
+ * How many steps are merged again, so that a restore reads fewer objects. Merging costs requests even where there is nothing to merge:
+ * CompactDB in Litestream's store.go compares the newest transaction with the first of the last merged file instead of the last, and so
+ * lists the objects of every database whose last merged file holds more than one transaction.
+ */
+const stepsMerged = 12;
 
 /** The text of Litestream's configuration. */
 export function renderLitestreamConfig(template: string, view: LitestreamView): string {
@@ -28,6 +39,8 @@ export function renderLitestreamConfig(template: string, view: LitestreamView): 
     socket: quoted(view.socket),
     exact: duration(view.exact),
     window: duration(view.window),
+    step: duration(view.step),
+    steps: duration(view.step * stepsMerged),
     check: duration(Math.min(longestCheck, Math.max(60_000, Math.floor(view.exact / 8)))),
     monitorInterval: duration(litestreamIntervals.monitor),
     syncInterval: duration(litestreamIntervals.sync),

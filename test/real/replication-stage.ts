@@ -85,6 +85,7 @@ export function replicationStage(s3?: S3, secret = s3?.secretAccessKey) {
           socket,
           exact: 7 * day,
           window: 30 * day,
+          step: 300_000,
           databases: named.map(({ name, id }) => ({ file: file(name), url: url(id) })),
         }),
       );

@@ -272,7 +272,7 @@ describe('the dry start', () => {
     const spoil = (from: string | RegExp, to: string) => writeFileSync(stage.config, good.replace(from, to));
     for (const [from, to] of [
       ['l0-retention: ', 'l0-retention: x'],
-      ['  - interval: 5m', '  - interval: 0s'],
+      ['  - interval: 300s', '  - interval: 0s'],
       [/url: .*/, 'url: ftp://x'],
       ['dbs:', 'dbs: ['],
     ] as const) {

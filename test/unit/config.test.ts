@@ -51,6 +51,8 @@ describe('fossilrepo.yaml', () => {
     ['a: 1\ndomian: x', ':2: there is no key domian'],
     ['replica:\n  exact: 7 days', ':2: replica.exact: must be a number and a unit'],
     ['replica:\n  exact: 60d', ':2: replica.exact must not be longer than replica.window'],
+    ['replica:\n  exact: 1h\n  step: 2h', ':3: replica.step must be between 30s and replica.exact'],
+    ['replica:\n  step: 10s', ':2: replica.step must be between 30s and replica.exact'],
     ['replica:\n  url: s3://key:secret@bucket/x', ':2: replica.url: must be'],
     ['ports:\n  http: 80\n  https: 80', ':3: ports.https is 80, as ports.http is'],
     ['tls: auto', 'tls auto needs a public domain; localhost can have internal or off'],

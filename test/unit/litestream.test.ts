@@ -18,6 +18,7 @@ const view = {
   socket: '/run/fossilrepo/litestream/control.sock',
   exact: 7 * day,
   window: 30 * day,
+  step: 300_000,
   databases: [],
 };
 
@@ -31,9 +32,9 @@ describe('the configuration', () => {
     expect(parse(text)).toMatchObject({
       socket: { enabled: true, path: view.socket },
       logging: { level: 'warn', type: 'json', stderr: true },
-      levels: [{ interval: '5m' }, { interval: '1h' }],
+      levels: [{ interval: '300s' }, { interval: '3600s' }],
       'l0-retention': '604800s',
-      'l0-retention-check-interval': '21600s',
+      'l0-retention-check-interval': '75600s',
       snapshot: { interval: '24h', retention: '2592000s' },
       dbs: [{ path: '/data/a "b" $c: #d', replica: { url } }],
     });
@@ -55,6 +56,12 @@ describe('the configuration', () => {
     expect(renderLitestreamConfig(template, { ...view, databases: [a, b] })).toBe(
       renderLitestreamConfig(template, { ...view, databases: [b, a] }),
     );
+  });
+
+  test('merges more seldom with a longer step', () => {
+    expect(parse(renderLitestreamConfig(template, { ...view, step: 900_000 }))).toMatchObject({
+      levels: [{ interval: '900s' }, { interval: '10800s' }],
+    });
   });
 
   test('looks for what is to be removed more often when little is kept', () => {
