@@ -11,6 +11,7 @@ import { refuseWhileFenced } from './fence.ts';
 import { partKey, replicaPlace, replicaUrl } from './location.ts';
 import { openReplicaStore } from './open.ts';
 import { inReplica } from './window.ts';
+import { deleteAll } from './store.ts';
 
 type Replicating = Pick<Forge, 'config' | 'paths' | 'store' | 'litestream' | 'instance' | 'secrets'>;
 
@@ -80,8 +81,10 @@ export async function stopReplicating(forge: Pick<Forge, 'litestream'>, file: st
 }
 
 /** Destroys a repository's history in the replica. */
-export async function eraseHistory(forge: Replicating, id: string): Promise<void> {
+export async function eraseHistory(
+  forge: Pick<Forge, 'config' | 'instance' | 'secrets'>,
+  id: string,
+): Promise<void> {
   const store = openReplicaStore(forge.config.replica, forge.secrets.storage);
-  for await (const { key } of store.list(`${partKey(forge.instance, `repos/${id}`)}/`))
-    await store.delete(key);
+  await deleteAll(store, `${partKey(forge.instance, `repos/${id}`)}/`);
 }

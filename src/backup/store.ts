@@ -1,3 +1,5 @@
+import pMap from 'p-map';
+
 /** One object of the replica. `modified` is the storage's own time. */
 export type ReplicaObject = { key: string; bytes: number; modified: Date };
 
@@ -27,3 +29,14 @@ export type ReplicaStore = {
 
 /** How long one request to the storage may take. Milliseconds. */
 export const storeDeadline = 15_000;
+
+/** How many objects are deleted at the same time; the S3 client opens up to 50 connections. */
+const deletedAtOnce = 32;
+
+/**
+ * Deletes every object whose key starts with `prefix`. One by one, but many at a time: not every storage knows S3's deletion of many.
+ * @throws OperatorError at the first that fails; called again it goes on
+ */
+export async function deleteAll(store: Pick<ReplicaStore, 'list' | 'delete'>, prefix: string): Promise<void> {
+  await pMap(store.list(prefix), ({ key }) => store.delete(key), { concurrency: deletedAtOnce });
+}

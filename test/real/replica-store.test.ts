@@ -1,11 +1,12 @@
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import pMap from 'p-map';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { directoryStore } from '../../src/backup/directory-store.ts';
 import { probeReplica } from '../../src/backup/probe.ts';
 import { s3Store } from '../../src/backup/s3-store.ts';
-import type { ReplicaStore } from '../../src/backup/store.ts';
+import { deleteAll, type ReplicaStore } from '../../src/backup/store.ts';
 import { OperatorError } from '../../src/errors.ts';
 import { freePort, type S3, startS3 } from './s3.ts';
 
@@ -82,6 +83,29 @@ describe.each([
       await Promise.all(Array.from({ length: 50 }, (_, n) => store.put(`many/${piece}-${n}`, '')));
     expect(await keysOf(store, 'many/')).toHaveLength(1050);
     expect(await keysOf(store, 'many/', { limit: 1001 })).toHaveLength(1001);
+  });
+
+  test('deletes all below a prefix and nothing else', async () => {
+    const store = open();
+    const keys = Array.from({ length: 1_100 }, (_, n) => `all/1/${n % 3}/${n}`);
+    await pMap(keys, (key) => store.put(key, 'x'), { concurrency: 25 });
+    await store.put('all/10/x', 'stays');
+    await deleteAll(store, 'all/1/');
+    await deleteAll(store, 'all/1/');
+    expect(await keysOf(store, 'all/')).toEqual(['all/10/x']);
+  });
+
+  test('says why not all could be deleted', async () => {
+    const store = open();
+    for (const key of ['some/a', 'some/b', 'some/c']) await store.put(key, 'x');
+    const refusing = {
+      ...store,
+      delete: (key: string) =>
+        key.endsWith('b') ? Promise.reject(new OperatorError('refused')) : store.delete(key),
+    };
+    expect((await failure(deleteAll(refusing, 'some/'))).message).toBe('refused');
+    await deleteAll(store, 'some/');
+    expect(await keysOf(store, 'some/')).toEqual([]);
   });
 
   test('passes the probe, which leaves nothing behind', async () => {
