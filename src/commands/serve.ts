@@ -16,7 +16,8 @@ export async function serve(options: GlobalOptions): Promise<void> {
       const loop = startLoop(forge, (text) => forge.out.say(text));
       const server = await listen({ forge, health: () => assessHealth(loop.state(), [], Date.now()) });
       await signalled();
-      await Promise.race([server.close(), sleep(3_000)]);
+      // A timer that is waited for would keep the process for its three seconds.
+      await Promise.race([server.close(), sleep(3_000, undefined, { ref: false })]);
       await loop.stop();
     }),
   );
@@ -24,7 +25,11 @@ export async function serve(options: GlobalOptions): Promise<void> {
   process.exitCode = 0;
 }
 
+/**
+ * The listeners stay: while a program runs, execa listens too (signal-exit), and ends the process at once when it finds itself the only
+ * listener, as it would after a `once`.
+ */
 const signalled = () =>
   new Promise<void>((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => resolve());
   });
