@@ -10,6 +10,7 @@ import { run } from '../../src/system/run.ts';
 import { ownVersion } from '../../src/system/version.ts';
 import { startForge } from '../real/forge.ts';
 import { startS3 } from '../real/s3.ts';
+import { counted } from './asked.ts';
 import { create, created } from './create.ts';
 import { firstPage } from './first-page.ts';
 import { idle } from './idle.ts';
@@ -17,10 +18,11 @@ import { list } from './list.ts';
 import { fillUpTo } from './many.ts';
 import { page } from './page.ts';
 import { push } from './push.ts';
+import { requests } from './requests.ts';
 import { type Bench, leftOut, type Row, showRows } from './row.ts';
 import { version } from './version.ts';
 
-// npm run bench [-- --quick] [--json] [--only WORD]: measures, some 15 minutes without --quick, and prints one table.
+// npm run bench [-- --quick] [--json] [--only WORD]: measures, some 40 minutes without --quick, and prints one table.
 // Exit code 4 when a goal is missed.
 
 const { values } = parseArgs({
@@ -34,9 +36,11 @@ const say = (text: string) => void process.stderr.write(`bench: ${text}\n`);
 const bench: Bench = { quick: values.quick, say };
 const rows: Row[] = [];
 
+const asked = (item: string) => item.includes(values.only);
+
 /** One item; that it fails is said in its row, and doesn't keep the others from being measured. */
 async function measure(name: string, work: () => Promise<Row[]>): Promise<void> {
-  if (!name.includes(values.only)) return;
+  if (!asked(name)) return;
   say(name);
   rows.push(...(await work().catch((error: unknown) => [failed(name, error)])));
 }
@@ -48,25 +52,50 @@ const failed = (name: string, error: unknown): Row => ({
 
 async function inDirectory(): Promise<void> {
   await using forge = await startForge();
-  const many = bench.quick ? 30 : 500;
+  const [some, many, most] = bench.quick ? [15, 30, 40] : [100, 500, 1_000];
   await forge.json('repo', 'create', 'bench', '--visibility', 'public');
+  const stored = join(forge.root, 'var/backups/fossilrepo');
+  const pushes = (item: string, count: number) =>
+    measure(item, async () => {
+      await fillUpTo(forge, count);
+      return push(bench, forge, 'bench', { kind: 'directory', stored }, count);
+    });
+  await pushes('push directory', 1);
   await measure('repo create', () => create(bench, forge));
   await measure('page', () => page(bench, forge, 'bench'));
-  const stored = join(forge.root, 'var/backups/fossilrepo');
-  await measure('push directory', () => push(bench, forge, 'bench', { kind: 'directory', stored }));
-  await measure('idle few', () => idle(bench, forge, created(bench.quick).length + 1));
-  if (!['repo list', 'idle many'].some((name) => name.includes(values.only))) return;
-  say(`making ${many} repositories`);
-  await fillUpTo(forge, many);
+  await measure('idle few', async () => {
+    const few = created(bench.quick).length + 1;
+    await fillUpTo(forge, few);
+    return idle(bench, forge, few);
+  });
+  await pushes('push directory some', some);
+  if (['repo list', 'idle many'].some(asked)) {
+    say(`making ${many} repositories`);
+    await fillUpTo(forge, many);
+  }
   await measure('repo list', () => list(bench, forge));
   await measure('idle many', () => idle(bench, forge, many));
+  await pushes('push directory most', most);
 }
 
 async function inS3(): Promise<void> {
-  await using s3 = await startS3();
+  await using storage = await startS3();
+  await using s3 = await counted(storage);
   await using forge = await startForge({ s3 });
+  const [some, most] = bench.quick ? [15, 40] : [100, 1_000];
   await forge.json('repo', 'create', 'bench', '--visibility', 'public');
-  await measure('push S3', () => push(bench, forge, 'bench', { kind: 'S3', stored: s3.folder }));
+  const pushes = (item: string, count: number) =>
+    measure(item, async () => {
+      await fillUpTo(forge, count);
+      return push(bench, forge, 'bench', { kind: 'S3', stored: s3.folder }, count);
+    });
+  await pushes('push S3', 1);
+  await pushes('push S3 some', some);
+  await pushes('push S3 most', most);
+  await measure('requests S3', async () => {
+    await fillUpTo(forge, most);
+    return requests(bench, forge, s3, most);
+  });
 }
 
 async function machine(): Promise<string> {
@@ -82,13 +111,11 @@ async function machine(): Promise<string> {
 
 const about = await machine();
 await measure('version', () => version(bench));
-if (
-  ['repo create', 'page', 'push directory', 'idle few', 'repo list', 'idle many'].some((name) =>
-    name.includes(values.only),
-  )
-)
+const withDirectory = ['repo create', 'page', 'idle few', 'repo list', 'idle many'];
+const pushed = (kind: string) => ['', ' some', ' most'].map((count) => `push ${kind}${count}`);
+if ([...withDirectory, ...pushed('directory')].some(asked))
   await inDirectory().catch((error: unknown) => rows.push(failed('the forge with a directory', error)));
-if ('push S3'.includes(values.only))
+if ([...pushed('S3'), 'requests S3'].some(asked))
   await inS3().catch((error: unknown) => rows.push(failed('the forge with S3', error)));
 await measure('first page', () => firstPage(bench));
 process.stdout.write(

@@ -1,4 +1,4 @@
-import { chmodSync, chownSync, copyFileSync, renameSync, statSync } from 'node:fs';
+import { chmodSync, chownSync, copyFileSync, existsSync, renameSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestForge, eventually } from '../real/forge.ts';
 import { initRepository, commitFile } from '../real/support/fossil-lab.ts';
@@ -8,8 +8,10 @@ type BackupStatus = { ok: boolean; repositories: unknown[] };
 /** Puts so many files into the folder that there are `total` repositories, and waits until all are adopted and in the replica. */
 export async function fillUpTo(forge: TestForge, total: number): Promise<void> {
   const model = join(forge.root, 'model.fossil');
-  await initRepository(model, join(forge.root, 'model-home'));
-  await commitFile(model, join(forge.root, 'model-home'), 'a.txt', 'a\n');
+  if (!existsSync(model)) {
+    await initRepository(model, join(forge.root, 'model-home'));
+    await commitFile(model, join(forge.root, 'model-home'), 'a.txt', 'a\n');
+  }
   const { repositories } = await forge.json<{ repositories: unknown[] }>('repo', 'list');
   const folder = join(forge.root, 'data/repos');
   const { uid, gid } = statSync(folder);
