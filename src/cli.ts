@@ -37,6 +37,19 @@ export function buildCli(): Command {
     .action(async (names: string[], _options, command: Command) =>
       (await import('./commands/backup-now.ts')).backupNow(globals(command), names),
     );
+  backup
+    .command('recovery-key')
+    .description("what this server's secrets in the replica are encrypted to")
+    .option(
+      '--rotate',
+      'make another recovery key, show it once, and delete what the former one opens',
+      false,
+    )
+    .option('--yes', 'ask nothing', false)
+    .option('--dry-run', 'show the plan and end', false)
+    .action(async (_options, command: Command) =>
+      (await import('./commands/recovery-key.ts')).recoveryKey(globals(command), command.opts()),
+    );
   program
     .command('restore [repository...]')
     .description('bring repositories back to a moment, or take the last restore back')
@@ -146,6 +159,12 @@ function serverCommands(program: Command): void {
     .description('the root one-shot: give dropped-in files to the right owner')
     .action(async (_options, command: Command) =>
       (await import('./commands/take-ownership.ts')).takeOwnership(globals(command)),
+    );
+  program
+    .command('seal-bundle', { hidden: true })
+    .description('the root one-shot: seal what is secret here for the replica, if it has changed')
+    .action(async (_options, command: Command) =>
+      (await import('./commands/seal-bundle.ts')).sealBundleCommand(globals(command)),
     );
 }
 

@@ -7,6 +7,7 @@ import { readUp } from '../stack/foreground.ts';
 import { type GlobalOptions, openServer, type Server } from '../server.ts';
 import { requireOwner } from '../system/identity.ts';
 import { applyAlone, planServer, type ServerPlan, showPlan } from './plan-and-apply.ts';
+import { renewBundle } from './seal-bundle.ts';
 
 async function planHere(options: GlobalOptions): Promise<{ server: Server; plan: ServerPlan }> {
   const server = openServer(options);
@@ -31,6 +32,7 @@ export async function apply(options: GlobalOptions, flags: { dryRun?: boolean })
   }
   await lookFirst(server, plan.steps);
   await applyAlone(server, plan.steps);
+  await renewBundle(server);
   const { plan: after } = await planHere(options);
   server.out.result(
     { changed: plan.steps.length, left: after.steps.length },

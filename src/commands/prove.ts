@@ -1,28 +1,38 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { administratorLogin, firstPassword, passwordWasShown } from '../access/administrator.ts';
+import { deliverBundle } from '../backup/deliver-bundle.ts';
 import { exitCodes, messageOf, OperatorError } from '../errors.ts';
 import { type Forge, withForge } from '../forge.ts';
 import { ensureCanary, flyCanary } from '../health/canary.ts';
 import type { Finding } from '../health/finding.ts';
 import { healthNow } from '../health/now.ts';
 import { forgeUrl } from '../repos/urls.ts';
-import type { GlobalOptions } from '../server.ts';
+import type { RecoveryKey } from '../secrets/bundle/format.ts';
+import { firstRecoveryKey, noteShown } from '../secrets/bundle/recovery.ts';
+import { type GlobalOptions, openServer } from '../server.ts';
 import { withLock } from '../system/locks.ts';
+import { untilWritten } from '../system/output.ts';
+import { renewBundle } from './seal-bundle.ts';
 
 /** How long a fresh server may take until all parts answer, the first certificate included. Milliseconds. */
 const patience = 90_000;
 
 /**
  * Proves from outside that the server works (clone, push, found in the replica), then says where it is and, once, the
- * administrator's password.
+ * administrator's password and the recovery key.
  * @throws OperatorError with what doesn't work
  */
 export async function prove(options: GlobalOptions): Promise<void> {
+  const server = openServer(options);
+  // As who called: what comes after may not read what is sealed here.
+  const recoveryKey = await firstRecoveryKey(server.paths);
+  await renewBundle(server);
   await withForge(options, async (forge) => {
     await untilWorking(() => withLock(forge.paths, 'changes', patience, () => ensureCanary(forge)));
     await untilWorking(() => flyCanary(forge));
     const findings = await untilHealthy(forge);
-    await report(forge);
+    await report(forge, recoveryKey);
+    await bringBundle(forge);
     for (const { what, next } of findings) forge.out.warn(`${what} ${next}`);
     if (findings.length > 0) process.exitCode = exitCodes.check;
   });
@@ -39,7 +49,8 @@ async function untilHealthy(forge: Forge): Promise<Finding[]> {
   }
 }
 
-async function report(forge: Forge): Promise<void> {
+/** `recoveryKey` is of this run alone: nothing was sent that is sealed to one which was made before and not shown. */
+async function report(forge: Forge, recoveryKey: RecoveryKey | undefined): Promise<void> {
   const { config, store, out } = forge;
   const url = forgeUrl(config);
   const password = await firstPassword(store);
@@ -51,15 +62,33 @@ async function report(forge: Forge): Promise<void> {
           `Sign in as ${administratorLogin} with the password ${password.reveal()}`,
           'It is shown this once: keep it.',
         ]),
+    ...(recoveryKey === undefined
+      ? []
+      : [
+          `The recovery key is ${recoveryKey.identity.reveal()}`,
+          "It is shown this once: keep it off this machine. Without it the server's secrets can't be brought back from the replica.",
+        ]),
     'Next: fossilrepo repo create NAME',
   ];
   const admin = { login: administratorLogin, ...(password !== undefined && { password: password.reveal() }) };
-  out.result({ url, admin }, lines.join('\n'));
+  const key = recoveryKey && { recoveryKey: recoveryKey.identity.reveal() };
+  out.result({ url, admin, ...key }, lines.join('\n'));
+  await untilWritten();
   if (password !== undefined) passwordWasShown(store);
+  if (recoveryKey !== undefined) noteShown(store, recoveryKey.recipient);
   if (config.replica.url.startsWith('file://'))
     out.warn(
       `The replica is the folder ${config.replica.url.slice('file://'.length)}: on the same disk it is no backup. Set another with fossilrepo install --replica.`,
     );
+}
+
+/** The loop would do it within a minute; who installs has it now. */
+async function bringBundle(forge: Forge): Promise<void> {
+  try {
+    await deliverBundle(forge);
+  } catch (error) {
+    forge.out.warn(`The bundle of this server's secrets is not in the replica yet: ${messageOf(error)}`);
+  }
 }
 
 async function untilWorking<T>(attempt: () => Promise<T>): Promise<T> {

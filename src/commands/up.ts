@@ -15,7 +15,11 @@ import { withLock } from '../system/locks.ts';
 import { planServer } from './plan-and-apply.ts';
 import { isRoot } from '../system/identity.ts';
 import { cleanEnvironment } from '../system/run.ts';
+import { renewBundle } from './seal-bundle.ts';
 import { takeOwnership } from './take-ownership.ts';
+
+/** How often what is secret is compared with what was sealed, as a timer does it with systemd. Milliseconds. */
+const sealingPause = 60_000;
 
 /**
  * `fossilrepo up`: the whole server in the foreground, until Ctrl-C. Makes what isn't there yet, as install does.
@@ -48,12 +52,14 @@ export async function up(
     const judge = ownProcess(options, 'judge-replica', warmed(server.paths));
     await Promise.race([once(judge, 'exit'), stopped]);
     const stack = keepRunning((name) => stackOfServer(openServer(options))[name], server.paths);
+    const sealing = setInterval(() => void renewBundle(server), sealingPause);
     const requests = isRoot() ? setInterval(() => takeOwnership(options), 1_000) : undefined;
     const proof = ownProcess(options, 'prove', {});
     try {
       await stopped;
     } finally {
       clearInterval(requests);
+      clearInterval(sealing);
       for (const child of [judge, proof]) child.kill();
       await stack.stop();
       rmSync(server.paths.up, { force: true });
@@ -68,7 +74,9 @@ function ownProcess(
   env: Readonly<Record<string, string>>,
 ): ChildProcess {
   const program = join(programHome, 'bin/fossilrepo');
-  return spawn(program, ['--root', root, ...(json ? ['--json'] : []), command], {
+  // It ends with us, however we end: what it shows nobody would see.
+  const argv = ['--pdeathsig=KILL', '--', program, '--root', root, ...(json ? ['--json'] : []), command];
+  return spawn('setpriv', argv, {
     env: cleanEnvironment(env),
     stdio: ['ignore', 'inherit', 'inherit'],
   });

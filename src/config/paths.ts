@@ -21,6 +21,10 @@ export function pathsUnder(root = '/') {
     config: at('etc/fossilrepo/fossilrepo.yaml'),
     configFolder: at('etc/fossilrepo'),
     secrets: at('etc/fossilrepo/secrets'),
+    /** The public half of the recovery key, to which root seals the bundle: root's own, since whoever can change it reads the next one. */
+    recovery: at('etc/fossilrepo/recovery.json'),
+    /** The machine's SSH host keys are here. */
+    hostKeys: at('etc/ssh'),
     units: at('etc/systemd/system'),
     tmpfiles: at('etc/tmpfiles.d/fossilrepo.conf'),
     data: at('data'),
@@ -41,6 +45,11 @@ export function pathsUnder(root = '/') {
     installed: at('var/lib/fossilrepo-install/installed.json'),
     groupsAdded: at('var/lib/fossilrepo-install/groups-added'),
     packagesAdded: at('var/lib/fossilrepo-install/packages-added'),
+    /** The sealed bundle on its way to the replica. Not below `state`: root writes here, and the service user could put a link there. */
+    bundle: at('var/lib/fossilrepo-bundle'),
+    sealed: at('var/lib/fossilrepo-bundle/sealed.json'),
+    /** What root remembers of the last sealing; written at each look. */
+    lastSealed: at('var/lib/fossilrepo-bundle/last.json'),
     canary: at('var/lib/fossilrepo/canary'),
     /** The management part's compiled modules. */
     cache: at('var/lib/fossilrepo/cache'),

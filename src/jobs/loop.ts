@@ -19,6 +19,7 @@ import { keepHighWater } from './high-water.ts';
 import { mend, mendInTurns } from './mend.ts';
 import { newsOf } from './news.ts';
 import { nudgeReplication } from './nudge.ts';
+import { watchBundle } from './watch-bundle.ts';
 import { watchOwner } from './watch-owner.ts';
 
 export type Loop = { state: () => LoopState; stop: () => Promise<void> };
@@ -37,6 +38,7 @@ export function startLoop(forge: Forge, log: (text: string) => void): Loop {
   const failed = (error: unknown) => log(messageOf(error));
   const tries = backoff(() => Date.now());
   const owner = watchOwner(forge, () => void look().catch(failed));
+  const bundle = watchBundle(forge, () => owner.ours());
   const news = newsOf(log);
   const highWater = keepHighWater(forge);
   const guard = guardLogs(forge);
@@ -55,6 +57,7 @@ export function startLoop(forge: Forge, log: (text: string) => void): Loop {
       ...parts,
       ...disk,
       ...owner.findings(),
+      ...bundle.findings(),
       ...mending.found,
       ...mendingLong(mending.since),
     ];
@@ -105,10 +108,11 @@ export function startLoop(forge: Forge, log: (text: string) => void): Loop {
     // While the storage is down, the replica's age says so.
     new Cron('*/10 * * * * *', options, () => whenOurs(() => highWater.publish().catch(() => undefined))),
     new Cron('55 * * * * *', options, highWater.save),
+    new Cron('25 * * * * *', options, () => bundle.check()),
     new Cron('0 17 * * * *', options, () => whenAlone(forge, () => clearAway(forge), undefined)),
   ];
   const nudge = nudgeReplication(forge, highWater.note);
-  void owner.check().catch(failed);
+  void owner.check().then(bundle.check).catch(failed);
   addEvent(forge.store, { kind: 'started', text: 'the management part started' });
   return {
     state: () => state,
@@ -116,6 +120,7 @@ export function startLoop(forge: Forge, log: (text: string) => void): Loop {
       for (const job of jobs) job.stop();
       nudge.close();
       owner.stop();
+      bundle.stop();
       rmSync(forge.paths.loop, { force: true });
       return Promise.resolve();
     },

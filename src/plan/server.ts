@@ -65,6 +65,7 @@ function folders({ paths, config, users, supervisor }: ServerWish): Wanted[] {
     folder(paths.fossilHome, 0o700, owned(serviceUsers.repositories, commonGroup)),
     folder(paths.edgeHome, 0o700, owned(serviceUsers.edge, serviceUsers.edge), true),
     folder(paths.canary, 0o700, service),
+    folder(paths.bundle, 0o755, root),
     folder(paths.log, 0o750, owned('root', commonGroup)),
     { is: 'directory', path: paths.data, mode: 0o755, data: true, shared: true, ...root },
     // Setgid and group-writable: Fossil and Litestream both write here, the edge may only ask whether a name exists.

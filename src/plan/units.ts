@@ -6,11 +6,18 @@ import { renderTemplate } from './template.ts';
 /** A unit file; `part` is what has to restart when it changes. */
 export type Unit = { name: string; content: string; part?: PartName };
 
-/** Units that are no part: the target that holds all together, and the one-shot that gives dropped-in files to the right owner. */
+/** What starts root's one-shots; running as long as the server does. */
+export const triggerUnits = ['fossilrepo-ownership.path', 'fossilrepo-bundle.timer'] as const;
+
+/**
+ * Units that are no part: the target that holds all together, and root's one-shots with what starts them. One gives dropped-in files to
+ * the right owner, one seals what is secret for the replica.
+ */
 export const plainUnits = [
   'fossilrepo.target',
-  'fossilrepo-ownership.path',
+  ...triggerUnits,
   'fossilrepo-ownership.service',
+  'fossilrepo-bundle.service',
 ] as const;
 
 /** Everything for /etc/systemd/system. */

@@ -11,6 +11,7 @@ import {
   showUnits,
   systemctl,
 } from '../programs/systemd.ts';
+import { triggerUnits } from '../plan/units.ts';
 import { readIfThere } from '../system/files.ts';
 import { isRoot } from '../system/identity.ts';
 import type { Run } from '../system/run.ts';
@@ -59,13 +60,14 @@ export function systemdSupervisor(paths: Paths, run: Run): Supervisor {
         await run(systemctl('stop', unit));
         return;
       }
-      if (action === 'start')
-        await run(systemctl('enable', 'fossilrepo.target', 'fossilrepo-ownership.path', unit));
+      if (action === 'start') await run(systemctl('enable', 'fossilrepo.target', ...triggerUnits, unit));
       const failed = async (cause?: unknown) => notRunning(part, await lastWords(unit, began), cause);
       await run(systemctl(action, unit)).catch(async (error: unknown) => {
         throw await failed(error);
       });
-      if (action === 'start') await run(systemctl('start', 'fossilrepo.target', 'fossilrepo-ownership.path'));
+      if (action === 'start') await run(systemctl('start', 'fossilrepo.target'));
+      // An update brings triggers that the running target doesn't know.
+      if (action === 'start' || action === 'restart') await run(systemctl('start', ...triggerUnits));
       const before = (await show()).get(unit);
       await sleep(settled);
       const after = (await show()).get(unit);

@@ -1,4 +1,5 @@
 import chalk from 'chalk';
+import { messageOf, OperatorError } from '../errors.ts';
 
 /**
  * All that a person or a script sees. Results go to standard output, talk to standard error, so that
@@ -32,4 +33,24 @@ export function terminal(json: boolean): Output {
       process.stderr.write(`${chalk.yellow('!')} ${text}\n`);
     },
   };
+}
+
+/**
+ * Resolves when all results have left this process: what is shown once may count as shown only then.
+ * @throws OperatorError when nobody reads them any more, or the disk that they go to is full
+ */
+export function untilWritten(): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const failed = (error: unknown) =>
+      reject(
+        new OperatorError(`The result could not be shown: ${messageOf(error)}.`, {
+          next: 'Run the command again.',
+        }),
+      );
+    process.stdout.once('error', failed);
+    process.stdout.write('', (error) => {
+      if (error) failed(error);
+      else resolve();
+    });
+  });
 }

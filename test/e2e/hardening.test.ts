@@ -1,8 +1,12 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { z } from 'zod';
+import { openBundle } from '../../src/secrets/bundle/format.ts';
+import { secret } from '../../src/secrets/secret.ts';
 import { suites, type Guest } from './guest.ts';
-import { installedServer, lines, mainPids } from './server.ts';
+import { installedServer, lines, mainPids, type Status, untilStatus } from './server.ts';
 
-const units = ['edge', 'management', 'replication', 'repositories', 'ownership'].map(
+const units = ['edge', 'management', 'replication', 'repositories', 'ownership', 'bundle'].map(
   (name) => `fossilrepo-${name}.service`,
 );
 
@@ -128,6 +132,77 @@ db.commit()`;
       'find /data /var/lib/fossilrepo /var/backups/fossilrepo /var/log/fossilrepo -type f -perm /007 ! -path "/data/routes/*" ! -path "*/home/edge/*"',
     );
     expect(open).toBe('');
+  });
+
+  test('root seals what nobody else may read, and the management part alone brings it to the replica', async () => {
+    const rotated = await guest.must('fossilrepo backup recovery-key --rotate --yes --json');
+    const { recoveryKey } = z.object({ recoveryKey: z.string() }).parse(JSON.parse(rotated));
+    await guest.must(`mkdir -p /etc/ssh && echo host-key >/etc/ssh/ssh_host_test_key && chmod 600 /etc/ssh/ssh_host_test_key
+      echo Port 22 >/etc/ssh/sshd_config.d-is-not-for-us
+      edge=/var/lib/fossilrepo/home/edge; install -d -o caddy -g caddy -m 700 $edge/certificates $edge/certificates/x
+      install -o caddy -g caddy -m 600 /dev/null $edge/certificates/x/x.key; echo edge-key >$edge/certificates/x/x.key
+      ln -s /etc/shadow $edge/certificates/x/shadow; ln -s /etc $edge/certificates/etc`);
+    const newest = 'ls /var/backups/fossilrepo/*/bundles/*.age | tail -n 1';
+    const before = await guest.must(newest);
+    // By the unit itself, with what it may.
+    await guest.must('systemctl start fossilrepo-bundle.service');
+    const began = Date.now();
+    while ((await guest.must(newest)) === before && Date.now() - began < 10_000) await sleep(100);
+    process.stdout.write(
+      `${suite}: a new bundle was in the replica ${Date.now() - began} ms after it was sealed\n`,
+    );
+    const { files } = await openBundle(await guest.must(`cat $(${newest})`), secret(recoveryKey));
+    const sealed = files.map(({ path, mode, owner, base64 }) => [path, mode, owner, atob(base64)]);
+    expect(sealed).toContainEqual(['etc/ssh/ssh_host_test_key', 0o600, 'root', 'host-key\n']);
+    expect(sealed).toContainEqual([
+      'var/lib/fossilrepo/home/edge/certificates/x/x.key',
+      0o600,
+      'edge',
+      'edge-key\n',
+    ]);
+    const places =
+      /^etc\/ssh\/ssh_host_|^etc\/fossilrepo\/(secrets\/|fossilrepo\.yaml|recovery\.json)|^var\/lib\/fossilrepo\/home\/edge\/certificates\/x\/x\.key$/;
+    expect(files.filter(({ path }) => !places.test(path))).toEqual([]);
+    // What lies on this server meanwhile is the management part's alone; what root remembers of it is root's.
+    expect(
+      await guest.must('cd /var/lib/fossilrepo-bundle && stat -c "%a %U %n" . sealed.json last.json'),
+    ).toBe('755 root .\n600 fossilrepo sealed.json\n600 root last.json');
+    for (const user of ['fossil', 'caddy', 'fossilrepo'])
+      expect((await as(user, 'cat /var/lib/fossilrepo-bundle/last.json')).stderr).toContain(
+        'Permission denied',
+      );
+    expect((await as('fossil', 'cat /var/lib/fossilrepo-bundle/sealed.json')).code).not.toBe(0);
+    // Whoever decides to whom it is sealed reads the next one.
+    for (const user of ['fossil', 'caddy', 'fossilrepo'])
+      expect((await as(user, 'echo >>/etc/fossilrepo/recovery.json')).code).not.toBe(0);
+    // It comes again by itself.
+    expect(await guest.must('systemctl is-active fossilrepo-bundle.timer')).toBe('active');
+    const told = (path: string) => (status: Status) =>
+      status.findings.some(({ what }) => what.includes(path));
+    await untilStatus(guest, told('certificates/x/shadow'), 10_000);
+    await guest.must(`rm /etc/ssh/ssh_host_test_key /etc/ssh/sshd_config.d-is-not-for-us
+      rm -r /var/lib/fossilrepo/home/edge/certificates/x /var/lib/fossilrepo/home/edge/certificates/etc`);
+  });
+
+  test("the service user's links lead root nowhere", async () => {
+    const sealed = 'sha256sum /var/lib/fossilrepo-bundle/sealed.json';
+    const [was, shadow] = [await guest.must(sealed), await guest.must('cat /etc/shadow')];
+    // It owns the folder above the edge's, and may put another one there.
+    const moved = await as(
+      'fossilrepo',
+      'mkdir -p /var/lib/fossilrepo/x && ln -s /etc /var/lib/fossilrepo/x/edge && mv /var/lib/fossilrepo/home /var/lib/fossilrepo/away && mv /var/lib/fossilrepo/x /var/lib/fossilrepo/home',
+    );
+    expect(moved.code, moved.stderr).toBe(0);
+    const ran = await guest.run('systemctl start fossilrepo-bundle.service');
+    await guest.must(
+      'rm -r /var/lib/fossilrepo/home && mv /var/lib/fossilrepo/away /var/lib/fossilrepo/home && cat /etc/shadow',
+    );
+    expect(ran.code, ran.stderr).toBe(0);
+    expect(await guest.must(sealed)).not.toBe(was);
+    expect(await guest.must('cat /etc/shadow')).toBe(shadow);
+    const left = await guest.must('cat /var/lib/fossilrepo-bundle/sealed.json');
+    expect(left).toContain('"left":["var/lib/fossilrepo/home/edge"]');
+    await guest.must('systemctl start fossilrepo-bundle.service');
   });
 
   test('memory', async () => {

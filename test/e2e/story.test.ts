@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { openBundle } from '../../src/secrets/bundle/format.ts';
+import { secret } from '../../src/secrets/secret.ts';
 import { suites, type Guest } from './guest.ts';
 import {
   bareServer,
@@ -32,6 +34,8 @@ const pushes = (count: number) => `
     awk "BEGIN { late = ($(newest) - $pushed) * 1000; print int(late > 0 ? late : 0) }"
   done`;
 
+const recoveryKey = /AGE-SECRET-KEY-1[0-9A-Z]{58}/g;
+
 describe.each(suites)('a bare %s becomes a forge', (suite) => {
   let guest: Guest;
   let before: string[];
@@ -60,6 +64,18 @@ describe.each(suites)('a bare %s becomes a forge', (suite) => {
     expect(ran.stdout).toContain('The forge answers at http://localhost');
     password = /with the password (\S+)/.exec(ran.stdout)?.[1] ?? '';
     expect(password).not.toBe('');
+    const keys = ran.stdout.match(recoveryKey);
+    expect(keys).toHaveLength(1);
+    expect(ran.stdout).toContain('keep it off this machine');
+    // What the key is for is in the replica, and the key itself nowhere.
+    const sealed = await guest.must('cat /var/backups/fossilrepo/*/bundles/*.age');
+    const { files } = await openBundle(sealed, secret(keys?.[0] ?? ''));
+    const found = files.find(({ path }) => path === 'etc/fossilrepo/secrets/instance-key')?.base64 ?? '';
+    expect(atob(found).trim()).toBe(await guest.must('cat /etc/fossilrepo/secrets/instance-key'));
+    const holding = async (text: string) =>
+      lines(await guest.must(`grep -rlsaF ${text} /etc /var /run /data /root || true`));
+    expect(await holding(keys?.[0]?.slice(20, 60) ?? 'no key')).toEqual([]);
+    expect(await holding(found)).toEqual([]);
     expect(ran.stderr).toContain('on the same disk it is no backup');
     await untilStatus(guest, green, 30_000);
   });
@@ -156,6 +172,7 @@ except u.HTTPError as e: print(e.code)') && [ "$curl" != 404 ] && [ "$curl" != 5
     expect(again.code, again.stderr).toBe(0);
     expect(again.stderr).toContain('Nothing to do');
     expect(again.stdout).not.toContain('password');
+    expect(again.stdout).not.toMatch(recoveryKey);
     expect(await guest.must(secrets)).toBe(was);
     expect(await mainPids(guest)).toEqual(pids);
   });
@@ -173,6 +190,7 @@ except u.HTTPError as e: print(e.code)') && [ "$curl" != 404 ] && [ "$curl" != 5
     const back = await guest.run(`${checkout}/install.sh --yes`, { timeout: 300_000 });
     expect(back.code, back.stderr).toBe(0);
     expect(back.stdout).not.toContain('password');
+    expect(back.stdout).not.toMatch(recoveryKey);
     expect(await guest.must('fossilrepo repo show demo --json')).toContain('"checkins": 102');
     await guest.must(
       'cd /root/clone/open && export USER=admin HOME=/root/clone && echo back >>file.txt && fossil commit -m back --no-warnings',

@@ -1,0 +1,68 @@
+import { existsSync, type FSWatcher, watch } from 'node:fs';
+import { basename } from 'node:path';
+import { deliverBundle } from '../backup/deliver-bundle.ts';
+import { messageOf } from '../errors.ts';
+import type { Forge } from '../forge.ts';
+import { bundleFindings } from '../health/bundle.ts';
+import type { Finding } from '../health/finding.ts';
+import { readRecovery, wasShown } from '../secrets/bundle/recovery.ts';
+import { lastLook, readSealed } from '../secrets/bundle/seal.ts';
+
+/** Sees to it that the newest sealed bundle is in the replica. */
+export type BundleWatch = {
+  findings: () => Finding[];
+  /** Brings it there if it isn't; never fails. */
+  check: () => Promise<void>;
+  stop: () => void;
+};
+
+/**
+ * A new bundle is brought to the replica as soon as root has sealed it; what went wrong is tried again at each check.
+ * @param ours whether the replica may be written to
+ */
+export function watchBundle(forge: Forge, ours: () => boolean): BundleWatch {
+  const { paths, store } = forge;
+  const since = Date.now();
+  let safe = since;
+  let error: string | undefined;
+  let left: readonly string[] = [];
+  let delivering: Promise<void> | undefined;
+
+  const deliver = async () => {
+    if (!ours()) {
+      // That is a finding of its own.
+      safe = Date.now();
+      return;
+    }
+    try {
+      left = readSealed(paths)?.left ?? [];
+      if ((await deliverBundle(forge)) !== undefined) safe = Date.now();
+      error = undefined;
+    } catch (failure) {
+      error = messageOf(failure);
+    }
+  };
+  const check = () =>
+    (delivering ??= deliver().finally(() => {
+      delivering = undefined;
+    }));
+
+  let watcher: FSWatcher | undefined;
+  if (existsSync(paths.bundle)) {
+    watcher = watch(paths.bundle, { persistent: false }, (_, name) => {
+      if (name === basename(paths.sealed)) void check();
+    });
+    // The checks go on.
+    watcher.on('error', () => undefined);
+  }
+
+  return {
+    findings: () => {
+      const recovery = readRecovery(paths);
+      const shown = recovery !== undefined && wasShown(store, recovery.recipient);
+      return bundleFindings({ shown, looked: lastLook(paths), safe, error, left }, since, Date.now());
+    },
+    check,
+    stop: () => watcher?.close(),
+  };
+}
