@@ -1,7 +1,7 @@
 import { existsSync, type FSWatcher, watch } from 'node:fs';
 import { basename } from 'node:path';
 import { deliverBundle } from '../backup/deliver-bundle.ts';
-import { messageOf } from '../errors.ts';
+import { messageOf, OperatorError } from '../errors.ts';
 import type { Forge } from '../forge.ts';
 import { bundleFindings } from '../health/bundle.ts';
 import type { Finding } from '../health/finding.ts';
@@ -47,10 +47,17 @@ export function watchBundle(forge: Forge, ours: () => boolean): BundleWatch {
       delivering = undefined;
     }));
 
+  const look = (): Finding[] => {
+    const recovery = readRecovery(paths);
+    const shown = recovery !== undefined && wasShown(store, recovery.recipient);
+    return bundleFindings({ shown, looked: lastLook(paths), safe, error, left }, since, Date.now());
+  };
+
   let watcher: FSWatcher | undefined;
   if (existsSync(paths.bundle)) {
     watcher = watch(paths.bundle, { persistent: false }, (_, name) => {
-      if (name === basename(paths.sealed)) void check();
+      // One that is under way may have read the former.
+      if (name === basename(paths.sealed)) void (delivering ?? Promise.resolve()).then(check);
     });
     // The checks go on.
     watcher.on('error', () => undefined);
@@ -58,9 +65,13 @@ export function watchBundle(forge: Forge, ours: () => boolean): BundleWatch {
 
   return {
     findings: () => {
-      const recovery = readRecovery(paths);
-      const shown = recovery !== undefined && wasShown(store, recovery.recipient);
-      return bundleFindings({ shown, looked: lastLook(paths), safe, error, left }, since, Date.now());
+      try {
+        return look();
+      } catch (failure) {
+        if (!(failure instanceof OperatorError)) throw failure;
+        const { message, next = 'See fossilrepo logs management.' } = failure;
+        return [{ level: 'red', about: 'bundle', what: message, next }];
+      }
     },
     check,
     stop: () => watcher?.close(),

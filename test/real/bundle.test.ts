@@ -318,6 +318,23 @@ describe.each(['a directory', 'S3'])('the bundle in %s', (kind) => {
     key = final === last ? last : final;
   });
 
+  test('what root remembers may be damaged: it seals anew; a damaged recipient is said, and another key mends it', async () => {
+    for (const name of ['sealed.json', 'last.json']) {
+      expect(await forge.json('seal-bundle')).toEqual({ bundle: 'unchanged' });
+      writeFileSync(at(`var/lib/fossilrepo-bundle/${name}`), '{ "at"');
+      expect(await forge.json('seal-bundle'), name).toEqual({ bundle: 'sealed' });
+    }
+    writeFileSync(at('etc/fossilrepo/recovery.json'), '{}');
+    expect((await forge.cli('seal-bundle')).code).toBe(1);
+    const said = async () => (await forge.cli('status')).stdout;
+    const finding = 'recovery.json is not what fossilrepo wrote there';
+    await eventually(async () => (await said()).includes(finding), 10_000, 'a finding');
+    key = (await forge.json<Rotated>('backup', 'recovery-key', '--rotate', '--yes')).recoveryKey;
+    await eventually(async () => !(await said()).includes(finding), 10_000, 'no finding');
+    expect(bundles()).toHaveLength(1);
+    expect((await opened(newest(), key)).files.length).toBeGreaterThan(5);
+  });
+
   test('the recovery key is in no file, no log, no argument and no environment', async () => {
     const { recipient } = await forge.json<Shown>('backup', 'recovery-key');
     // That this looks at the right places at all.

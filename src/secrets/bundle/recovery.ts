@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Paths } from '../../config/paths.ts';
+import { OperatorError } from '../../errors.ts';
 import { getSetting, instanceId, openStore, setSetting, type Store } from '../../store/store.ts';
 import { readIfThere, writeAtomic } from '../../system/files.ts';
 import { newRecoveryKey, type RecoveryKey } from './format.ts';
@@ -16,10 +17,18 @@ const recovery = z.object({
 /** To whom this server's bundle is sealed. The recovery key itself is nowhere on the server. */
 export type Recovery = z.output<typeof recovery>;
 
-/** Undefined when no key was made yet. */
+/** Undefined when no key was made yet. @throws OperatorError when the file was changed by hand to something else */
 export function readRecovery(paths: Pick<Paths, 'recovery'>): Recovery | undefined {
   const text = readIfThere(paths.recovery);
-  return text === undefined ? undefined : recovery.parse(JSON.parse(text));
+  if (text === undefined) return undefined;
+  try {
+    return recovery.parse(JSON.parse(text));
+  } catch (error) {
+    throw new OperatorError(`${paths.recovery} is not what fossilrepo wrote there.`, {
+      next: 'Put it back as it was, or make another key with fossilrepo backup recovery-key --rotate.',
+      cause: error,
+    });
+  }
 }
 
 /** From now on the bundle is sealed to this key. Only root may say so on a whole server. */

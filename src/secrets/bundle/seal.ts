@@ -1,5 +1,5 @@
 import { createHmac, randomBytes } from 'node:crypto';
-import { existsSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { z } from 'zod';
 import type { Paths } from '../../config/paths.ts';
@@ -23,11 +23,8 @@ const sealed = z.object({
 /** The newest bundle as it lies on this server, ready for the replica. */
 export type Sealed = z.output<typeof sealed>;
 
-/** Undefined when none was sealed yet. */
-export function readSealed(paths: Pick<Paths, 'sealed'>): Sealed | undefined {
-  const text = readIfThere(paths.sealed);
-  return text === undefined ? undefined : sealed.parse(JSON.parse(text));
-}
+/** Undefined when none was sealed yet, or what lies there is none: then one is sealed anew. */
+export const readSealed = (paths: Pick<Paths, 'sealed'>): Sealed | undefined => readAs(sealed, paths.sealed);
 
 /** Root's own. The digest is keyed, so that it tells nobody what was sealed. */
 const last = z.object({ key: z.string(), digest: z.string(), at: z.iso.datetime() });
@@ -49,7 +46,7 @@ export async function sealNow(paths: Paths): Promise<'sealed' | 'unchanged' | 'n
     .digest('base64');
   // Also written when nothing changed: that is how others see when we last looked.
   const remember = (at: string) => writeAtomic(paths.lastSealed, JSON.stringify({ key, digest, at }), 0o600);
-  if (before?.digest === digest && existsSync(paths.sealed)) {
+  if (before?.digest === digest && readSealed(paths)?.at === before.at) {
     remember(before.at);
     return 'unchanged';
   }
@@ -76,9 +73,15 @@ export function lastLook(paths: Pick<Paths, 'lastSealed'>): number | undefined {
   return statSync(paths.lastSealed, { throwIfNoEntry: false })?.mtimeMs;
 }
 
-function readLast(paths: Pick<Paths, 'lastSealed'>): z.output<typeof last> | undefined {
-  const text = readIfThere(paths.lastSealed);
-  return text === undefined ? undefined : last.parse(JSON.parse(text));
+const readLast = (paths: Pick<Paths, 'lastSealed'>) => readAs(last, paths.lastSealed);
+
+function readAs<T>(schema: z.ZodType<T>, file: string): T | undefined {
+  try {
+    return schema.safeParse(JSON.parse(readIfThere(file) ?? 'null')).data;
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
 }
 
 /** The one who takes it to the replica owns it. */
