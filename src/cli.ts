@@ -82,6 +82,10 @@ function serverCommands(program: Command): void {
       '--storage-keys <file>',
       'file with the storage keys, as in ~/.aws/credentials; - for standard input',
     )
+    .option('--from <url>', 'bring a server that is gone back from its replica')
+    .option('--at <time>', 'with --from: as it was then; left out: the newest state')
+    .option('--recovery-key <file>', 'with --from: file with the recovery key; - for standard input')
+    .option('--takeover', 'with --from: even if that server still runs; it stops writing', false)
     .option('--fresh-replica', 'the replica was emptied on purpose: write all of it anew', false)
     .option('--yes', 'ask nothing', false)
     .option('--dry-run', 'show the plan and end', false)
@@ -147,6 +151,12 @@ function serverCommands(program: Command): void {
     .description('clone, push and look for it in the replica; then say where the server is')
     .action(async (_options, command: Command) =>
       (await import('./commands/prove.ts')).prove(globals(command)),
+    );
+  program
+    .command('bring-repositories', { hidden: true })
+    .description('the part of install --from that needs no root')
+    .action(async (_options, command: Command) =>
+      (await import('./commands/bring-repositories.ts')).bringRepositories(globals(command)),
     );
   program
     .command('judge-replica', { hidden: true })

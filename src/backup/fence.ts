@@ -34,3 +34,13 @@ export function noteClaimed(store: Store, replica: Where): void {
 
 /** An empty replica at the same address is right: the operator says so. */
 export const forgetClaim = (store: Store): void => setSetting(store, 'replica.claimed', '');
+
+/** How often this server was brought back elsewhere, as far as it knows. */
+export const generationOf = (store: Store): number => Number(getSetting(store, 'replica.generation') ?? 0);
+
+/** This server is the one that was brought back: the replica is its own from now on. */
+export function noteBroughtBack(store: Store, replica: Where, generation: number): void {
+  setSetting(store, 'replica.generation', String(generation));
+  setFence(store, false);
+  noteClaimed(store, replica);
+}

@@ -18,6 +18,8 @@ const ownerSchema = z.object({
   machine: z.string(),
   /** For people. */
   hostname: z.string(),
+  /** How often the server was brought back elsewhere: who knows only a former one may not take the replica back by itself. */
+  generation: z.int().nonnegative().default(0),
   heartbeat: z.iso.datetime(),
 });
 
@@ -25,7 +27,7 @@ const ownerSchema = z.object({
 export type Owner = z.output<typeof ownerSchema>;
 
 /** Who we are. The heartbeat is that of the last write. */
-export type Me = Pick<Owner, 'instance' | 'machine' | 'hostname'>;
+export type Me = Pick<Owner, 'instance' | 'machine' | 'hostname' | 'generation'>;
 
 /** How long after its last heartbeat the same server on another machine counts as running. Milliseconds. */
 const alive = 600_000;
@@ -33,11 +35,19 @@ const alive = 600_000;
 /** Between writing and reading again, so that of two who claim at once both see the later. Milliseconds. */
 const settle = 500;
 
-/** This server. @param machineId where the machine's id is; the host's name stands in for one that has none */
-export function thisOwner(instance: string, machineId = '/etc/machine-id'): Me {
+/**
+ * This server.
+ * @param server.root the folder it is below: two of them on one machine are two servers
+ * @param machineId where the machine's id is; the host's name stands in for one that has none
+ */
+export function thisOwner(
+  { instance, root, generation }: { instance: string; root: string; generation: number },
+  machineId = '/etc/machine-id',
+): Me {
   const id = readIfThere(machineId)?.trim() || hostname();
-  const machine = createHash('sha256').update(`fossilrepo ${id}`).digest('hex').slice(0, 32);
-  return { instance, machine, hostname: hostname() };
+  const where = root === '/' ? id : `${id} ${root}`;
+  const machine = createHash('sha256').update(`fossilrepo ${where}`).digest('hex').slice(0, 32);
+  return { instance, machine, hostname: hostname(), generation };
 }
 
 /** Whether the replica is still ours. @throws OperatorError when the storage can't be asked */
@@ -90,14 +100,30 @@ export async function beatOwner(store: ReplicaStore, me: Me, { now = () => Date.
   await write(store, me, now());
 }
 
-/** What speaks against giving the replica to an instance (undefined: to a new one), before anything is installed. */
+/**
+ * Makes the replica of a former server ours, whoever had it: that one stops writing when it looks next.
+ * @param me the same instance, on this machine
+ */
+export async function takeOver(store: ReplicaStore, me: Me): Promise<void> {
+  await write(store, me, Date.now());
+  await sleep(settle);
+  if ((await checkOwner(store, me)) === 'ours') return;
+  throw new OperatorError(`${store.describe} was taken by another server in this moment.`, {
+    next: 'See who else brings it back, and run the command again.',
+  });
+}
+
+/** How long ago an owner said that it was alive. Milliseconds. */
+export const heartbeatAge = (owner: Owner, now = Date.now()): number =>
+  Math.max(0, now - Date.parse(owner.heartbeat));
+
+/** What speaks against giving the replica to an instance, before anything is installed. @param me its `instance` is '' for a new one */
 export async function ownerConflict(
   store: ReplicaStore,
-  instance: string | undefined,
+  me: Me,
   { now = () => Date.now() } = {},
 ): Promise<{ message: string; next: string } | undefined> {
   const owner = await readOwner(store);
-  const me = thisOwner(instance ?? '');
   return owner === undefined || isMe(owner, me) || left(owner, me, now())
     ? undefined
     : conflict(store, owner, me, now());
@@ -108,7 +134,9 @@ const isMe = (owner: Owner, me: Me): boolean =>
 
 /** The same server, moved: it stopped on the other machine. */
 const left = (owner: Owner, me: Me, now: number): boolean =>
-  owner.instance === me.instance && now - Date.parse(owner.heartbeat) > alive;
+  owner.instance === me.instance &&
+  owner.generation <= me.generation &&
+  now - Date.parse(owner.heartbeat) > alive;
 
 function conflict(store: ReplicaStore, owner: Owner, me: Me, now: number): { message: string; next: string } {
   const age = Math.max(0, now - Date.parse(owner.heartbeat));
@@ -120,7 +148,7 @@ function conflict(store: ReplicaStore, owner: Owner, me: Me, now: number): { mes
       }
     : {
         message: `${whose} (instance ${owner.instance}).`,
-        next: `Give this server another replica, or another prefix in it. If that server is gone for good and its replica is not needed, delete ${ownerKey} there.`,
+        next: `If that server is gone, bring it back here: fossilrepo install --from. Otherwise give this one another replica, or another prefix in it.`,
       };
 }
 
@@ -139,7 +167,8 @@ async function write(
   return await store.put(ownerKey, `${JSON.stringify(owner, null, 2)}\n`, options);
 }
 
-async function readOwner(store: ReplicaStore): Promise<Owner | undefined> {
+/** Whose a replica is; undefined when nobody has written there. @throws OperatorError when the storage can't be asked */
+export async function readOwner(store: ReplicaStore): Promise<Owner | undefined> {
   const text = await store.get(ownerKey);
   if (text === undefined) return undefined;
   const parsed = ownerSchema.safeParse(parseJson(text));

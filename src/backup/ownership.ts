@@ -1,9 +1,9 @@
 import { codeOf, messageOf, OperatorError } from '../errors.ts';
 import type { Forge } from '../forge.ts';
 import { addEvent } from '../store/events.ts';
-import { isFenced, noteClaimed, setFence, wasClaimed } from './fence.ts';
+import { generationOf, isFenced, noteClaimed, setFence, wasClaimed } from './fence.ts';
 import { openReplicaStore } from './open.ts';
-import { checkOwner, claimOwner, thisOwner } from './owner.ts';
+import { checkOwner, claimOwner, type Me, thisOwner } from './owner.ts';
 import { writeLitestreamConfig } from './replicate.ts';
 
 /** Whether the replica may be written to. `unreachable` is the only one that may pass by itself within a moment. */
@@ -11,6 +11,10 @@ export type Ownership =
   { is: 'ours' } | { is: 'missing' | 'foreign' | 'unreachable'; what: string; next: string };
 
 type Owned = Pick<Forge, 'config' | 'secrets' | 'instance' | 'store' | 'paths'>;
+
+/** This server, as the replica knows it. */
+export const ownerOf = ({ instance, paths, store }: Pick<Forge, 'instance' | 'paths' | 'store'>): Me =>
+  thisOwner({ instance, root: paths.root, generation: generationOf(store) });
 
 /**
  * Asks the replica whose it is, claims one that is free and new to this server, and puts the fence up or down accordingly:
@@ -42,9 +46,9 @@ function setFenceFor({ store, config }: Owned, ownership: Ownership): void {
 }
 
 async function look(forge: Owned): Promise<Ownership> {
-  const { config, secrets, instance } = forge;
+  const { config, secrets } = forge;
   const store = openReplicaStore(config.replica, secrets.storage);
-  const me = thisOwner(instance);
+  const me = ownerOf(forge);
   const state = await checkOwner(store, me);
   if (state === 'missing' && wasClaimed(forge.store, config.replica))
     return {

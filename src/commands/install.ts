@@ -1,8 +1,10 @@
 import { existsSync } from 'node:fs';
 import { forgetClaim } from '../backup/fence.ts';
 import { forgetHighWater } from '../backup/high-water.ts';
-import { type Answers, answeredConfig } from '../config/answers.ts';
-import { pathsUnder } from '../config/paths.ts';
+import { readBringing } from '../apply/bringing.ts';
+import { answeredConfig } from '../config/answers.ts';
+import { type Paths, pathsUnder } from '../config/paths.ts';
+import { OperatorError } from '../errors.ts';
 import { preflight, refuseUnless } from '../inspect/preflight.ts';
 import { checkReplica } from '../inspect/replica.ts';
 import { describePlan } from '../plan/describe.ts';
@@ -13,17 +15,21 @@ import { readUp } from '../stack/foreground.ts';
 import { openStore } from '../store/store.ts';
 import { requireOwner } from '../system/identity.ts';
 import { readIfThere } from '../system/files.ts';
+import { type FromFlags, installFrom } from './install-from.ts';
 import { applyAlone, planServer, showPlan } from './plan-and-apply.ts';
 import { prove } from './prove.ts';
 import { agreed, askForServer, somebodyIsThere } from './questions.ts';
 import { up } from './up.ts';
 
-type Flags = Answers & { storageKeys?: string; yes: boolean; dryRun: boolean; freshReplica: boolean };
+type Flags = Omit<FromFlags, 'from'> & { from?: string; freshReplica: boolean };
 
 /** `fossilrepo install`: a server, or other answers to the same questions. Run again it changes nothing. */
 export async function install(options: GlobalOptions, flags: Flags): Promise<void> {
   const paths = pathsUnder(options.root);
   requireOwner(paths);
+  const { from } = flags;
+  if (from !== undefined && (await installFrom(options, { ...flags, from }))) return;
+  if (from === undefined) refuseUnfinished(paths);
   const former = readIfThere(paths.config);
   const inFile = flags.storageKeys === undefined ? undefined : readStorageKeys(flags.storageKeys);
   const interactive = !flags.yes && !flags.dryRun && somebodyIsThere();
@@ -58,6 +64,19 @@ export async function install(options: GlobalOptions, flags: Flags): Promise<voi
     await applyAlone(server, (await planServer(server, text, { keys: given })).steps);
   }
   await prove(options);
+}
+
+/** @throws OperatorError (usage) while a restore of the whole server is not at its end */
+function refuseUnfinished(paths: Paths): void {
+  const bringing = readBringing(paths);
+  if (bringing)
+    throw new OperatorError(
+      `A server is being brought back here from ${bringing.from}, and that is not done.`,
+      {
+        next: `Go on with it: fossilrepo install --from ${bringing.from}, or begin anew after fossilrepo uninstall --purge.`,
+        exit: 'usage',
+      },
+    );
 }
 
 /** The loop claims the empty replica within seconds, and Litestream writes all of it anew. */

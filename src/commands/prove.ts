@@ -20,9 +20,10 @@ const patience = 90_000;
 /**
  * Proves from outside that the server works (clone, push, found in the replica), then says where it is and, once, the
  * administrator's password and the recovery key.
+ * @param also goes into the JSON
  * @throws OperatorError with what doesn't work
  */
-export async function prove(options: GlobalOptions): Promise<void> {
+export async function prove(options: GlobalOptions, also: object = {}): Promise<void> {
   const server = openServer(options);
   // As who called: what comes after may not read what is sealed here.
   const recoveryKey = await firstRecoveryKey(server.paths);
@@ -31,7 +32,7 @@ export async function prove(options: GlobalOptions): Promise<void> {
     await untilWorking(() => withLock(forge.paths, 'changes', patience, () => ensureCanary(forge)));
     await untilWorking(() => flyCanary(forge));
     const findings = await untilHealthy(forge);
-    await report(forge, recoveryKey);
+    await report(forge, recoveryKey, also);
     await bringBundle(forge);
     for (const { what, next } of findings) forge.out.warn(`${what} ${next}`);
     if (findings.length > 0) process.exitCode = exitCodes.check;
@@ -50,7 +51,7 @@ async function untilHealthy(forge: Forge): Promise<Finding[]> {
 }
 
 /** `recoveryKey` is of this run alone: nothing was sent that is sealed to one which was made before and not shown. */
-async function report(forge: Forge, recoveryKey: RecoveryKey | undefined): Promise<void> {
+async function report(forge: Forge, recoveryKey: RecoveryKey | undefined, also: object): Promise<void> {
   const { config, store, out } = forge;
   const url = forgeUrl(config);
   const password = await firstPassword(store);
@@ -72,7 +73,7 @@ async function report(forge: Forge, recoveryKey: RecoveryKey | undefined): Promi
   ];
   const admin = { login: administratorLogin, ...(password !== undefined && { password: password.reveal() }) };
   const key = recoveryKey && { recoveryKey: recoveryKey.identity.reveal() };
-  out.result({ url, admin, ...key }, lines.join('\n'));
+  out.result({ url, admin, ...key, ...also }, lines.join('\n'));
   await untilWritten();
   if (password !== undefined) passwordWasShown(store);
   if (recoveryKey !== undefined) noteShown(store, recoveryKey.recipient);

@@ -1,7 +1,7 @@
 import { confirm, input, password, select } from '@inquirer/prompts';
 import type { Answers } from '../config/answers.ts';
 import { OperatorError } from '../errors.ts';
-import { secret } from '../secrets/secret.ts';
+import { type Secret, secret } from '../secrets/secret.ts';
 import type { StorageCredentials } from '../secrets/storage.ts';
 
 /** Questions are talk: standard output is for results. */
@@ -61,9 +61,20 @@ async function askForReplica(defaultFolder: string): Promise<string> {
   );
 }
 
-async function askForKeys(): Promise<StorageCredentials> {
+/** The storage's keys, from the person at the terminal. */
+export async function askForKeys(): Promise<StorageCredentials> {
   const id = await input({ message: 'Access key ID of the storage', required: true }, terminal);
   return { id, secret: secret(await password({ message: 'Secret access key', mask: true }, terminal)) };
+}
+
+/** The recovery key that install showed. @throws OperatorError (usage) when nobody is there */
+export async function askForRecoveryKey(): Promise<Secret> {
+  if (!somebodyIsThere())
+    throw new OperatorError('The recovery key is needed.', {
+      next: 'Give it with --recovery-key FILE, or - for standard input.',
+      exit: 'usage',
+    });
+  return secret(await password({ message: 'Recovery key (AGE-SECRET-KEY-1…)', mask: true }, terminal));
 }
 
 /** Whether a person is there to be asked: at the keyboard and at the screen. */

@@ -38,10 +38,11 @@ export async function uninstall(options: GlobalOptions, flags: Flags): Promise<v
   }
   // Without the lock: its folder is one of the things that go.
   await applySteps(steps, server);
+  const kept = flags.purge && replicaToRemove(server) === undefined;
   server.out.result(
     { removed: steps.length },
     flags.purge
-      ? 'All is gone.'
+      ? `All is gone${kept ? ` but the replica. With the recovery key it brings the server back: fossilrepo install --from ${server.config.replica.url}` : ''}.`
       : `Removed. Data is still in ${[paths.data, paths.state, paths.configFolder, paths.replica].filter((path) => existsSync(path)).join(', ')}.`,
   );
 }

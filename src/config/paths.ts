@@ -44,6 +44,8 @@ export function pathsUnder(root = '/') {
     record: at('var/lib/fossilrepo-install'),
     installed: at('var/lib/fossilrepo-install/installed.json'),
     groupsAdded: at('var/lib/fossilrepo-install/groups-added'),
+    /** What a restore of the whole server has yet to do; it is there while that is not at its end. */
+    bringing: at('var/lib/fossilrepo-install/bringing.json'),
     packagesAdded: at('var/lib/fossilrepo-install/packages-added'),
     /** The sealed bundle on its way to the replica. Not below `state`: root writes here, and the service user could put a link there. */
     bundle: at('var/lib/fossilrepo-bundle'),

@@ -1,7 +1,8 @@
 import { existsSync, mkdirSync, rmdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { wasClaimed } from '../backup/fence.ts';
-import { checkOwner, ownerConflict, thisOwner } from '../backup/owner.ts';
+import { checkOwner, type Me, ownerConflict, thisOwner } from '../backup/owner.ts';
+import { ownerOf } from '../backup/ownership.ts';
 import { openReplicaStore } from '../backup/open.ts';
 import { replicaPlace } from '../backup/location.ts';
 import { probeReplica } from '../backup/probe.ts';
@@ -9,7 +10,6 @@ import { messageOf, OperatorError } from '../errors.ts';
 import type { StorageCredentials } from '../secrets/storage.ts';
 import type { Server } from '../server.ts';
 import { instanceId, openStore } from '../store/store.ts';
-import type { ReplicaStore } from '../backup/store.ts';
 import type { Preflight } from './preflight.ts';
 
 /**
@@ -38,7 +38,7 @@ export async function checkReplica(
     const store = openReplicaStore(config.replica, keys);
     await probeReplica(store);
     const former = existsSync(paths.database) ? formerly(server) : undefined;
-    if (former?.claimed === true && !fresh && (await isEmpty(store, former.instance)))
+    if (former?.claimed === true && !fresh && (await checkOwner(store, former.me)) === 'missing')
       return [
         {
           what: 'replica',
@@ -47,7 +47,10 @@ export async function checkReplica(
           next: 'If it is a disk, mount it. If it was emptied on purpose: fossilrepo install --fresh-replica writes all of it anew.',
         },
       ];
-    const conflict = await ownerConflict(store, former?.instance);
+    const conflict = await ownerConflict(
+      store,
+      former?.me ?? thisOwner({ instance: '', root: paths.root, generation: 0 }),
+    );
     if (conflict) return [{ what: 'replica', verdict: 'refuse', ...conflict }];
   } catch (error) {
     const next = error instanceof OperatorError ? error.next : undefined;
@@ -75,14 +78,9 @@ function makeFolder(folder: string, isDefault: boolean): void {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
 }
 
-const isEmpty = async (store: ReplicaStore, instance: string): Promise<boolean> =>
-  (await checkOwner(store, thisOwner(instance))) === 'missing';
-
 /** What the server that is here says of itself. */
-function formerly({ config, paths }: Pick<Server, 'config' | 'paths'>): {
-  instance: string;
-  claimed: boolean;
-} {
+function formerly({ config, paths }: Pick<Server, 'config' | 'paths'>): { me: Me; claimed: boolean } {
   using store = openStore(paths);
-  return { instance: instanceId(store), claimed: wasClaimed(store, config.replica) };
+  const me = ownerOf({ instance: instanceId(store), paths, store });
+  return { me, claimed: wasClaimed(store, config.replica) };
 }

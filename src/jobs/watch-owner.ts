@@ -3,8 +3,8 @@ import pMap from 'p-map';
 import { isFenced } from '../backup/fence.ts';
 import { replicaPlace } from '../backup/location.ts';
 import { openReplicaStore } from '../backup/open.ts';
-import { beatOwner, thisOwner } from '../backup/owner.ts';
-import { judgeOwnership, type Ownership } from '../backup/ownership.ts';
+import { beatOwner } from '../backup/owner.ts';
+import { judgeOwnership, ownerOf, type Ownership } from '../backup/ownership.ts';
 import type { Forge } from '../forge.ts';
 import { lookAtDisk } from '../health/disk.ts';
 import type { Finding } from '../health/finding.ts';
@@ -84,7 +84,7 @@ export function watchOwner(forge: Forge, changed: () => void): OwnerWatch {
     },
     check,
     beat: async () => {
-      if (ownership?.is === 'ours') await beatOwner(store, thisOwner(forge.instance));
+      if (ownership?.is === 'ours') await beatOwner(store, ownerOf(forge));
     },
     stop: () => watcher?.close(),
   };

@@ -2,19 +2,27 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Paths } from '../config/paths.ts';
 import { codeOf, OperatorError } from '../errors.ts';
+import { type Secret, secret } from './secret.ts';
 import { parseStorageCredentials, type StorageCredentials } from './storage.ts';
 
 /** Storage keys from a file that the operator names, `-` for standard input. @throws OperatorError (usage, configuration) */
-export function readStorageKeys(file: string): StorageCredentials {
+export const readStorageKeys = (file: string): StorageCredentials =>
+  parseStorageCredentials(
+    readGiven(file, 'Give a file in the format of ~/.aws/credentials'),
+    file === '-' ? 'standard input' : file,
+  );
+
+/** The recovery key from a file that the operator names, `-` for standard input. @throws OperatorError (usage) */
+export const readRecoveryKey = (file: string): Secret =>
+  secret(readGiven(file, 'Give a file with the line AGE-SECRET-KEY-1…').trim());
+
+function readGiven(file: string, what: string): string {
   try {
-    return parseStorageCredentials(
-      readFileSync(file === '-' ? 0 : file, 'utf8'),
-      file === '-' ? 'standard input' : file,
-    );
+    return readFileSync(file === '-' ? 0 : file, 'utf8');
   } catch (error) {
     if (codeOf(error) !== 'ENOENT') throw error;
     throw new OperatorError(`There is no file ${file}.`, {
-      next: 'Give a file in the format of ~/.aws/credentials, or - for standard input.',
+      next: `${what}, or - for standard input.`,
       exit: 'usage',
     });
   }

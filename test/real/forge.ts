@@ -24,7 +24,14 @@ export type TestForge = Awaited<ReturnType<typeof startForge>>;
  * @param options.env what its user has in the environment besides
  */
 export async function startForge(
-  options: { s3?: S3; config?: object; up?: boolean; env?: Readonly<Record<string, string>> } = {},
+  options: {
+    s3?: S3;
+    config?: object;
+    up?: boolean;
+    env?: Readonly<Record<string, string>>;
+    /** The bare folder of a server that does not know yet what it will be. */
+    bare?: boolean;
+  } = {},
 ) {
   const root = mkdtempSync(join(tmpdir(), 'forge-'));
   const [http, https, repositories, fossil, ask] = await freePorts(5);
@@ -37,8 +44,8 @@ export async function startForge(
     ...(replica && { replica }),
     ...options.config,
   };
-  writeFileSync(join(root, 'etc/fossilrepo/fossilrepo.yaml'), stringify(config));
-  if (options.s3)
+  if (!options.bare) writeFileSync(join(root, 'etc/fossilrepo/fossilrepo.yaml'), stringify(config));
+  if (options.s3 && !options.bare)
     writeFileSync(
       join(root, 'etc/fossilrepo/secrets/storage'),
       `[default]\naws_access_key_id = ${options.s3.accessKeyId}\naws_secret_access_key = ${options.s3.secretAccessKey}\n`,
@@ -49,8 +56,9 @@ export async function startForge(
   let child: ChildProcess | undefined;
   let log = '';
 
-  const start = async (): Promise<void> => {
-    child = launch(['--root', root, 'up'], root, options.env);
+  /** @param command what keeps running: `up`, or an install that ends in it */
+  const start = async (...command: string[]): Promise<void> => {
+    child = launch(['--root', root, ...(command.length > 0 ? command : ['up'])], root, options.env);
     let up = '';
     child.stderr?.on('data', (piece: Buffer) => (log += piece.toString()));
     child.stdout?.on('data', (piece: Buffer) => (up += piece.toString()));
@@ -67,7 +75,7 @@ export async function startForge(
     child.kill(signal);
     await ended;
   };
-  if (options.up !== false) await start();
+  if (options.up !== false && !options.bare) await start();
 
   /** Runs a command of fossilrepo as the server's user. */
   const cli = async (...args: string[]): Promise<Said> =>

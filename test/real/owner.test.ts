@@ -31,7 +31,8 @@ afterAll(async () => {
   rmSync(root, { recursive: true, force: true });
 });
 
-const machine = (letter: 'a' | 'b', instance: string) => thisOwner(instance, join(root, `machine-${letter}`));
+const machine = (letter: 'a' | 'b', instance: string) =>
+  thisOwner({ instance, root: '/', generation: 0 }, join(root, `machine-${letter}`));
 const at = (iso: string) => ({ now: () => Date.parse(iso) });
 
 describe.each([
@@ -60,7 +61,7 @@ describe.each([
   test('is free, then ours, and stays so with each beat', async () => {
     const me = machine('a', 'one');
     expect(await checkOwner(store, me)).toBe('missing');
-    expect(await ownerConflict(store, undefined)).toBeUndefined();
+    expect(await ownerConflict(store, machine('b', ''))).toBeUndefined();
     await claimOwner(store, me, at('2026-11-21T10:00:00Z'));
     await beatOwner(store, me, at('2026-11-21T10:01:00Z'));
     await claimOwner(store, me, at('2026-11-21T10:02:00Z'));
@@ -77,7 +78,7 @@ describe.each([
     await expect(claim).rejects.toThrow(/last alive 3 hours ago \(instance one\)/);
     expect(await checkOwner(store, machine('b', 'two'))).toMatchObject({ other: { instance: 'one' } });
     await expect(beatOwner(store, machine('b', 'two'))).rejects.toThrow('instance one');
-    expect(await ownerConflict(store, undefined)).toMatchObject({
+    expect(await ownerConflict(store, machine('b', ''))).toMatchObject({
       next: expect.stringContaining(ownerKey) as string,
     });
     expect(await checkOwner(store, machine('a', 'one'))).toBe('ours');

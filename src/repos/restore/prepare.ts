@@ -107,7 +107,7 @@ async function newestKnown(
 }
 
 /** The state itself, and what Litestream makes of it: the first transaction after an exchange holds all of it, here and in a folder's replica. */
-function haveRoom(folder: string, bytes: number): void {
+export function haveRoom(folder: string, bytes: number): void {
   const { bavail, bsize } = statfsSync(folder);
   const needed = 3 * bytes;
   if (bavail * bsize >= needed) return;

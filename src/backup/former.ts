@@ -1,0 +1,114 @@
+import { join } from 'node:path';
+import pMap from 'p-map';
+import { messageOf, OperatorError } from '../errors.ts';
+import type { Secret } from '../secrets/secret.ts';
+import { type Bundle, openBundle } from '../secrets/bundle/format.ts';
+import { listRepositories, listTrashed, type Repository } from '../store/repositories.ts';
+import { instanceId, openStore } from '../store/store.ts';
+import { newestBundle, readBundle } from './bundles.ts';
+import { fetchRemote, findRemote, type ReplicaSource } from './fetch.ts';
+import { readHighWater } from './high-water.ts';
+import { partKey, replicaPlace } from './location.ts';
+import { openReplicaStore } from './open.ts';
+import { type RecoveryWindow, recoveryWindow } from './window.ts';
+
+/** A server as its replica has it. */
+export type FormerServer = {
+  instance: string;
+  /** Its configuration, secrets, certificates. */
+  bundle: Bundle;
+  /** When the bundle was sealed. */
+  bundleAt: Date;
+  /** From when to when it can be brought back. */
+  window: RecoveryWindow;
+  repositories: FormerRepository[];
+};
+
+/** A repository of it. `bytes` is its size, `toRead` what has to be read for it; `error` why it can't be brought back. */
+export type FormerRepository = Pick<Repository, 'id' | 'name' | 'state'> & {
+  bytes: number;
+  toRead: number;
+  error: string | null;
+};
+
+/** @throws OperatorError when there is no bundle, or the recovery key doesn't open it */
+export async function readFormerBundle(
+  source: ReplicaSource,
+  identity: Secret,
+  at: Date | undefined,
+): Promise<{ bundle: Bundle; at: Date }> {
+  const store = openReplicaStore(source.config.replica, source.secrets.storage);
+  const stored = await newestBundle(store, source.instance, at);
+  if (stored === undefined)
+    throw new OperatorError(`There is no bundle of the server's secrets in ${store.describe}.`, {
+      next: 'Without it there are no secrets to go on with. Give the address of the replica as it was in fossilrepo.yaml, or an earlier time.',
+    });
+  return { bundle: await openBundle(await readBundle(store, stored), identity), at: stored.at };
+}
+
+/** Writes the management database of an instant into a new file, and looks whether it is that server's. */
+export async function fetchManagement(
+  source: ReplicaSource,
+  at: Date | undefined,
+  file: string,
+): Promise<void> {
+  const known = await highWaterOf(source);
+  const remote = await findRemote(source, 'management', { at, known: known.get('management') ?? 0 });
+  await fetchRemote(source, remote, file);
+  using store = openStore({ database: file }, { create: false });
+  const [said] = store.database.prepare('PRAGMA integrity_check').all();
+  if (said?.['integrity_check'] !== 'ok')
+    throw new OperatorError(
+      `The management database is damaged in that state: ${String(said?.['integrity_check'])}`,
+      {
+        next: 'Choose an earlier time: --at.',
+        exit: 'check',
+      },
+    );
+  if (instanceId(store) !== source.instance)
+    throw new OperatorError('What the replica has as the management database is of another server.', {
+      exit: 'check',
+    });
+}
+
+/** Everything that a management database names, and whether the replica has it. Reads lists and headers only. */
+export async function surveyFormer(
+  source: ReplicaSource,
+  at: Date | undefined,
+  database: string,
+): Promise<Pick<FormerServer, 'window' | 'repositories'>> {
+  const known = await highWaterOf(source);
+  const { replica } = source.config;
+  const window = await recoveryWindow(
+    openReplicaStore(replica, source.secrets.storage),
+    replicaPlace(replica),
+    partKey(source.instance, 'management'),
+  );
+  const one = async ({ id, name, state }: Repository): Promise<FormerRepository> => {
+    try {
+      const { moment } = await findRemote(source, `repos/${id}`, { at, known: known.get(id) ?? 0 });
+      const toRead = moment.files.reduce((sum, { bytes }) => sum + bytes, 0);
+      return { id, name, state, bytes: moment.databaseBytes, toRead, error: null };
+    } catch (error) {
+      return { id, name, state, bytes: 0, toRead: 0, error: messageOf(error) };
+    }
+  };
+  return { window, repositories: await pMap(rowsOf(database), one, { concurrency: 16 }) };
+}
+
+function rowsOf(database: string): Repository[] {
+  using store = openStore({ database }, { create: false });
+  return [...listRepositories(store, { hidden: true }), ...listTrashed(store)].filter(
+    ({ state }) => state !== 'creating',
+  );
+}
+
+const highWaterOf = ({ config, secrets, instance }: ReplicaSource) =>
+  readHighWater(openReplicaStore(config.replica, secrets.storage), instance);
+
+/** The bundle's fossilrepo.yaml. @throws OperatorError when there is none in it */
+export function configurationIn(bundle: Bundle, configFile: string, root: string): string {
+  const found = bundle.files.find(({ path }) => join(root, path) === configFile);
+  if (found) return Buffer.from(found.base64, 'base64').toString('utf8');
+  throw new OperatorError('The bundle holds no fossilrepo.yaml.', { next: 'See who made this bundle.' });
+}

@@ -1,0 +1,44 @@
+import { readBringing } from '../apply/bringing.ts';
+import { readHighWater } from '../backup/high-water.ts';
+import { openReplicaStore } from '../backup/open.ts';
+import { messageOf, OperatorError } from '../errors.ts';
+import { changeForge } from '../forge.ts';
+import { pathsUnder } from '../config/paths.ts';
+import { bringBack } from '../repos/restore/bring-back.ts';
+import type { GlobalOptions } from '../server.ts';
+import { listRepositories, listTrashed, removeRepository } from '../store/repositories.ts';
+import { attemptAll } from '../system/attempts.ts';
+
+/** How many repositories are fetched and checked at once. */
+const atOnce = 8;
+
+/**
+ * The part of `install --from` that reads what tenants wrote, in a process of its own that gives up root: every repository of the management
+ * database into its place.
+ */
+export async function bringRepositories(options: GlobalOptions): Promise<void> {
+  const bringing = readBringing(pathsUnder(options.root));
+  if (!bringing) throw new OperatorError('No server is being brought back here.', { exit: 'usage' });
+  const at = bringing.at === null ? undefined : new Date(bringing.at);
+  await changeForge(options, async (forge) => {
+    const store = openReplicaStore(forge.config.replica, forge.secrets.storage);
+    const known = await readHighWater(store, forge.instance);
+    const all = [...listRepositories(forge.store, { hidden: true }), ...listTrashed(forge.store)];
+    // Nobody was told of one that was only being made.
+    for (const { id } of all.filter(({ state }) => state === 'creating')) removeRepository(forge.store, id);
+    const rows = all.filter(({ state }) => state !== 'creating');
+    let finished = 0;
+    const { done, failed } = await attemptAll(rows, atOnce, async (row) => {
+      const counts = await bringBack(forge, row, { at, known });
+      finished++;
+      const what = counts
+        ? `${counts.artifacts} artifacts and ${counts.unversioned} unversioned files have the right hash`
+        : 'was there already';
+      forge.out.say(`- ${row.name}: ${what} (${finished} of ${rows.length})`);
+      return counts;
+    }).catch((error: unknown) => ({ done: [], failed: rows.map((item) => ({ item, error })) }));
+    const problems = failed.map(({ item, error }) => ({ name: item.name, error: messageOf(error) }));
+    for (const { name, error } of problems) forge.out.warn(`${name} could not be brought back: ${error}`);
+    forge.out.result({ repositories: done.length, failed: problems }, '');
+  });
+}

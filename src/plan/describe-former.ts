@@ -1,0 +1,29 @@
+import prettyBytes from 'pretty-bytes';
+import prettyMilliseconds from 'pretty-ms';
+import type { FormerServer } from '../backup/former.ts';
+import type { Owner } from '../backup/owner.ts';
+import { showInstant } from '../system/instant.ts';
+
+/** What fetching and reading to the end takes: bytes a millisecond, and milliseconds for each repository besides. Measured on two cores. */
+const pace = { bytes: 30_000, each: 80 };
+
+/** What a replica holds of a server, for whoever is about to bring it back. */
+export function describeFormer(former: FormerServer, owner: Owner, at: Date | null): string {
+  const { repositories, window, bundleAt } = former;
+  const good = repositories.filter(({ error }) => error === null);
+  const bad = repositories.filter(({ error }) => error !== null);
+  const bytes = good.reduce((sum, one) => sum + one.bytes, 0);
+  const toRead = good.reduce((sum, one) => sum + one.toRead, 0);
+  const trashed = good.filter(({ state }) => state === 'trashed').length;
+  const time = prettyMilliseconds(1000 + bytes / pace.bytes + good.length * pace.each, { compact: true });
+  const last = new Date(owner.heartbeat);
+  return [
+    `server        ${former.bundle.hostname}, instance ${former.instance}, last heard of ${showInstant(last)}`,
+    `to            ${at ? showInstant(at) : 'the newest state of everything'}`,
+    `window        ${window.from ? showInstant(window.from) : '-'} to ${window.to ? showInstant(window.to) : '-'}`,
+    `repositories  ${good.length}${trashed > 0 ? `, ${trashed} of them in the trash` : ''}: ${prettyBytes(bytes)}, ${prettyBytes(toRead)} to read`,
+    `secrets       as of ${showInstant(bundleAt)}: ${former.bundle.files.length} files`,
+    `takes about   ${time}`,
+    ...bad.map(({ name, error }) => `! ${name} can't be brought back: ${error ?? ''}`),
+  ].join('\n');
+}

@@ -1,0 +1,48 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { applyRepositorySteps } from '../../apply/repository.ts';
+import { fetchRemote, findRemote } from '../../backup/fetch.ts';
+import type { HighWater } from '../../backup/high-water.ts';
+import type { Forge } from '../../forge.ts';
+import { fetchedPlace, placeOf } from '../../plan/repository.ts';
+import type { Repository } from '../../store/repositories.ts';
+import { removeDatabase } from '../make.ts';
+import { checkState, haveRoom, type StateCounts } from './prepare.ts';
+
+/**
+ * A repository of a server that is being brought back: fetched beside, checked to the last hash, with today's access, then put into its
+ * place whole. One that is in its place is left: a killed run goes on behind it.
+ * @returns what was checked, or undefined when it was there already
+ */
+export async function bringBack(
+  forge: Forge,
+  row: Repository,
+  wish: { at: Date | undefined; known: HighWater },
+): Promise<StateCounts | undefined> {
+  const place = placeOf(row);
+  if (existsSync(join(forge.paths.data, place))) return undefined;
+  const aside = fetchedPlace(row.id);
+  const file = join(forge.paths.data, aside);
+  removeDatabase(file);
+  try {
+    const remote = await findRemote(forge, `repos/${row.id}`, {
+      at: wish.at,
+      known: wish.known.get(row.id) ?? 0,
+    });
+    haveRoom(forge.paths.data, remote.moment.databaseBytes);
+    await fetchRemote(forge, remote, file);
+    const counts = await checkState(forge, row, file);
+    await applyRepositorySteps(
+      [
+        { do: 'prepare', id: row.id, file: aside, restore: undefined, shun: [] },
+        { do: 'move', from: aside, to: place },
+        { do: 'record', id: row.id, changes: { file: place } },
+      ],
+      forge,
+    );
+    return counts;
+  } catch (error) {
+    removeDatabase(file);
+    throw error;
+  }
+}

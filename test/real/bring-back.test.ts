@@ -1,0 +1,168 @@
+import { chownSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { newPerson, type Person, type Shown } from './client.ts';
+import { eventually, startForge, type TestForge } from './forge.ts';
+import { startPusher } from './pusher.ts';
+import { type S3, startS3 } from './s3.ts';
+import { query } from './support/fossil-lab.ts';
+
+type Listed = { repositories: { name: string; id: string; visibility: string }[] };
+
+const artifacts = (file: string): string[] =>
+  query(file, 'SELECT uuid FROM blob WHERE size >= 0 ORDER BY uuid').map((row) => String(row['uuid']));
+
+describe.each(['directory', 's3'])('a whole server from its replica in a %s', (kind) => {
+  let s3: S3 | undefined;
+  let former: TestForge;
+  let bare: TestForge;
+  let someone: Person;
+  let replica: string;
+  let flags: string[];
+  let token: string;
+  let before: Listed;
+  const content = new Map<string, string[]>();
+  let mark: Date;
+  let atMark: string[];
+  let demo: Awaited<ReturnType<typeof startPusher>>;
+
+  beforeAll(async () => {
+    s3 = kind === 's3' ? await startS3() : undefined;
+    former = await startForge({ ...(s3 && { s3 }) });
+    bare = await startForge({ bare: true });
+    someone = newPerson();
+    replica = s3 ? `s3://${s3.bucket}/forge` : `file://${former.root}/var/backups/fossilrepo`;
+    token = (await former.json<{ token: string }>('user', 'token', 'admin')).token;
+    demo = await startPusher(former, 'demo', { pushing: false });
+    for (let number = 0; number < 3; number++) await demo.one();
+    await sleep(1_500);
+    mark = new Date();
+    atMark = artifacts(demo.path);
+    await demo.one();
+    for (let number = 0; number < 6; number++)
+      await former.json(
+        'repo',
+        'create',
+        `repo-${number}`,
+        '--visibility',
+        number % 2 ? 'public' : 'private',
+      );
+    await former.json('repo', 'create', 'gone');
+    await former.json('repo', 'delete', 'gone', '--yes');
+    before = await former.json<Listed>('repo', 'list');
+    for (const { name } of before.repositories)
+      content.set(name, artifacts(join(former.root, `data/repos/${name}.fossil`)));
+    const [, key = ''] = /The recovery key is (AGE-SECRET-KEY-1\S+)/.exec(former.log()) ?? [];
+    flags = ['--recovery-key', give('key', key)];
+    if (s3) {
+      const keys = `[default]\naws_access_key_id = ${s3.accessKeyId}\naws_secret_access_key = ${s3.secretAccessKey}\n`;
+      flags.push('--storage-keys', give('keys', keys), '--endpoint', s3.endpoint);
+    }
+    expect((await former.cli('backup', 'now')).code).toBe(0);
+    await former.stop();
+  });
+  afterAll(async () => {
+    await demo[Symbol.asyncDispose]();
+    someone[Symbol.dispose]();
+    await bare[Symbol.asyncDispose]();
+    await former[Symbol.asyncDispose]();
+    await s3?.[Symbol.asyncDispose]();
+  });
+
+  /** A file that only the server's user can read. */
+  const give = (name: string, text: string): string => {
+    const file = join(bare.root, name);
+    writeFileSync(file, text, { mode: 0o600 });
+    const { uid, gid } = statSync(bare.root);
+    chownSync(file, uid, gid);
+    return file;
+  };
+  const install = (...more: string[]) => ['install', '--from', replica, ...flags, ...more];
+
+  test('is refused while it was alive a moment ago, without the key, with another one, and where nothing is', async () => {
+    const running = await bare.cli(...install('--yes'));
+    expect(running.code, running.stderr).toBe(2);
+    expect(running.stderr).toContain('--takeover');
+    const keyless = await bare.cli('install', '--from', replica, ...flags.slice(2), '--takeover', '--yes');
+    expect(keyless.code).toBe(2);
+    expect(keyless.stderr).toContain('--recovery-key');
+    const other = give('other', 'AGE-SECRET-KEY-1GFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPQ4EGAEX');
+    const wrong = await bare.cli(
+      'install',
+      '--from',
+      replica,
+      '--recovery-key',
+      other,
+      ...flags.slice(2),
+      '--takeover',
+      '--yes',
+    );
+    expect(wrong.code).not.toBe(0);
+    expect(wrong.stderr).not.toContain('GFPYYSJZ');
+    expect(existsSync(join(bare.root, 'var/lib/fossilrepo/fossilrepo.db'))).toBe(false);
+  });
+
+  test('--dry-run shows what is there and changes nothing', async () => {
+    const said = await bare.cli(...install('--takeover', '--dry-run'));
+    expect(said.code, said.stderr).toBe(0);
+    expect(said.stdout).toContain('repositories  9, 1 of them in the trash');
+    expect(existsSync(join(bare.root, 'etc/fossilrepo/fossilrepo.yaml'))).toBe(false);
+  });
+
+  test('killed half way and run again it is all there, and goes on', async () => {
+    for (const after of [2_000, 15_000, 17_000]) await bare.killed(after, ...install('--takeover', '--yes'));
+    const began = performance.now();
+    await bare.start(...install('--takeover', '--yes'));
+    process.stdout.write(`${kind}: back after ${Math.round(performance.now() - began)} ms\n`);
+    const now = await bare.json<Listed>('repo', 'list');
+    expect(now.repositories.map(({ name, id, visibility }) => [name, id, visibility])).toEqual(
+      before.repositories.map(({ name, id, visibility }) => [name, id, visibility]),
+    );
+    for (const [name, had] of content)
+      expect(artifacts(join(bare.root, `data/repos/${name}.fossil`)), name).toEqual(had);
+    expect((await bare.json<{ token: string }>('user', 'token', 'admin')).token).toBe(token);
+    expect(bare.log()).not.toMatch(/It is shown this once/);
+    const status = await bare.cli('status');
+    expect(status.code, status.stdout).toBe(0);
+    const { cloneUrl } = await bare.json<Shown>('repo', 'show', 'demo');
+    const folder = await someone.checkout(cloneUrl, `admin:${token}`);
+    const hash = await someone.commit(folder, 'after.txt', 'after the move');
+    expect(await someone.push(folder)).toBe(true);
+    expect((await bare.cli('backup', 'now')).code).toBe(0);
+    expect(artifacts(join(bare.root, 'data/repos/demo.fossil'))).toContain(hash);
+    expect((await bare.cli('repo', 'undelete', 'gone')).code).toBe(0);
+  });
+
+  test('restores to before the move', async () => {
+    await bare.json('restore', 'demo', '--at', mark.toISOString(), '--yes');
+    expect(artifacts(join(bare.root, 'data/repos/demo.fossil'))).toEqual(atMark);
+    await bare.json('restore', 'demo', '--undo', '--yes');
+    expect((await bare.cli('backup', 'now')).code).toBe(0);
+  });
+
+  test('run once more it changes nothing; no secret is in the log', async () => {
+    await bare.stop();
+    await bare.start(...install('--takeover', '--yes'));
+    expect((await bare.cli('status')).code).toBe(0);
+    expect(bare.log()).not.toContain('AGE-SECRET-KEY');
+    if (s3) expect(bare.log()).not.toContain(s3.secretAccessKey);
+    expect(readFileSync(join(bare.root, 'etc/fossilrepo/fossilrepo.yaml'), 'utf8')).toContain(replica);
+  });
+
+  test('the former server, started again, writes nothing and says why', async () => {
+    await bare.stop();
+    // It never says that it works, so nobody waits for that.
+    const starting = former.start().catch(() => undefined);
+    const said = async () => {
+      const { code, stdout } = await former.cli('status');
+      return code === 4 && stdout.includes('belongs to the server on');
+    };
+    await eventually(said, 30_000, 'the former server says whose the replica is');
+    expect((await former.cli('backup', 'now')).code).not.toBe(0);
+    await former.stop();
+    await starting;
+    await bare.start();
+    expect((await bare.cli('status')).code).toBe(0);
+  });
+});
