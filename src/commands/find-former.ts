@@ -1,0 +1,147 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { readBringing } from '../apply/bringing.ts';
+import type { ReplicaSource } from '../backup/fetch.ts';
+import {
+  configurationIn,
+  fetchManagement,
+  type FormerServer,
+  readFormerBundle,
+  surveyFormer,
+} from '../backup/former.ts';
+import { openReplicaStore } from '../backup/open.ts';
+import { heartbeatAge, type Me, type Owner, readOwner, thisOwner } from '../backup/owner.ts';
+import { type Answers, answeredConfig } from '../config/answers.ts';
+import type { Paths } from '../config/paths.ts';
+import { OperatorError } from '../errors.ts';
+import { preflight, refuseUnless } from '../inspect/preflight.ts';
+import { readRecoveryKey, readStorageKeys, storedKeys } from '../secrets/given.ts';
+import type { Secret } from '../secrets/secret.ts';
+import type { StorageCredentials } from '../secrets/storage.ts';
+import { type GlobalOptions, type Server, serverWith } from '../server.ts';
+import { instanceId, openStore } from '../store/store.ts';
+import { withTemporaryFolder } from '../system/files.ts';
+import { parseInstant, showInstant } from '../system/instant.ts';
+import { askForKeys, askForRecoveryKey, somebodyIsThere } from './questions.ts';
+
+/** What `install --from` is told. */
+export type FromFlags = Answers & {
+  from: string;
+  at?: string;
+  storageKeys?: string;
+  recoveryKey?: string;
+  takeover: boolean;
+  yes: boolean;
+  dryRun: boolean;
+};
+
+/** How long after its last heartbeat a server counts as running: it says so every minute. Milliseconds. */
+export const alive = 75_000;
+/** A server that can be brought back, and all that is needed for it. */
+export type Found = {
+  /** As it will be here. */
+  server: Server;
+  configText: string;
+  keys: StorageCredentials | undefined;
+  source: ReplicaSource;
+  owner: Owner;
+  me: Me;
+  identity: Secret;
+  at: Date | undefined;
+  former: FormerServer;
+};
+
+/**
+ * Everything that is looked at, and asked, before anything is touched.
+ * @returns undefined when that server is here already, whole
+ * @throws OperatorError with what speaks against it
+ */
+export async function findFormer(
+  options: GlobalOptions,
+  flags: FromFlags,
+  paths: Paths,
+): Promise<Found | undefined> {
+  const begun = readBringing(paths);
+  const at = instantOf(flags, begun?.at);
+  const { from, storageKeys, recoveryKey, ...answers } = flags;
+  const where = { replica: from, ...pick(flags, 'endpoint', 'region') };
+  const reading = serverWith(answeredConfig(undefined, where), options);
+  const given =
+    (storageKeys === undefined ? storedKeys(paths) : readStorageKeys(storageKeys)) ??
+    (from.startsWith('s3://') && somebodyIsThere() && !flags.yes ? await askForKeys() : undefined);
+  const store = openReplicaStore(reading.config.replica, given);
+  const owner = await readOwner(store);
+  if (owner === undefined)
+    throw new OperatorError(`There is no server in the replica at ${store.describe}.`, {
+      next: 'Give the address that fossilrepo.yaml had under replica.url, and --endpoint if there was one.',
+      exit: 'usage',
+    });
+  if (begun === undefined && isHere(paths, owner.instance)) return undefined;
+  const me = thisOwner({ instance: owner.instance, root: paths.root, generation: owner.generation });
+  refuseAlive(owner, me, flags.takeover);
+  const identity = recoveryKey === undefined ? await askForRecoveryKey() : readRecoveryKey(recoveryKey);
+  const source = {
+    config: reading.config,
+    run: reading.run,
+    instance: owner.instance,
+    secrets: { storage: given },
+  };
+  const { bundle, at: bundleAt } = await readFormerBundle(source, identity, at);
+  const configText = answeredConfig(configurationIn(bundle, paths.config, paths.root), {
+    ...pick(answers, 'domain', 'email', 'tls'),
+    ...where,
+  });
+  const server = serverWith(configText, options);
+  refuseUnless(await preflight({ ...server, processes: await server.supervisor.processes() }));
+  const survey = await withTemporaryFolder(async (folder) => {
+    const database = join(folder, 'management.db');
+    await fetchManagement(source, at, database);
+    return surveyFormer(source, at, database);
+  });
+  const former: FormerServer = { instance: owner.instance, bundle, bundleAt, ...survey };
+  return { server, configText, keys: given, source, owner, me, identity, at, former };
+}
+
+function instantOf(flags: FromFlags, begun: string | null | undefined): Date | undefined {
+  const asked = flags.at === undefined ? undefined : parseInstant(flags.at);
+  if (begun === undefined) return asked;
+  const before = begun === null ? undefined : new Date(begun);
+  if (asked !== undefined && asked.getTime() !== before?.getTime())
+    throw new OperatorError(
+      `This server is being brought back to ${before ? showInstant(before) : 'its newest state'} already.`,
+      {
+        next: 'Run the same command without --at to go on, or fossilrepo uninstall --purge to begin anew.',
+        exit: 'usage',
+      },
+    );
+  return before;
+}
+
+/** @throws OperatorError (usage) when there is another server here */
+function isHere(paths: Paths, instance: string): boolean {
+  if (!existsSync(paths.database)) return false;
+  using store = openStore(paths);
+  if (instanceId(store) === instance) return true;
+  throw new OperatorError('There is another forge on this machine already.', {
+    next: 'Bring the server back on a machine of its own, or fossilrepo uninstall --purge first.',
+    exit: 'usage',
+  });
+}
+
+function refuseAlive(owner: Owner, me: Me, takeover: boolean): void {
+  const age = heartbeatAge(owner);
+  if (owner.machine === me.machine || takeover || age > alive) return;
+  throw new OperatorError(
+    `The server on ${owner.hostname} runs: it was last heard of ${Math.round(age / 1000)} s ago.`,
+    {
+      next: 'Stop it and try again in a minute, or add --takeover: it then stops writing to the replica within seconds.',
+      exit: 'usage',
+    },
+  );
+}
+
+function pick<T extends object, K extends keyof T>(from: T, ...names: K[]): Partial<Pick<T, K>> {
+  return Object.fromEntries(
+    names.flatMap((name) => (from[name] === undefined ? [] : [[name, from[name]]])),
+  ) as Partial<Pick<T, K>>;
+}
