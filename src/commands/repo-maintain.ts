@@ -4,7 +4,7 @@ import { applyRepositorySteps } from '../apply/repository.ts';
 import { refuseWhileFenced } from '../backup/fence.ts';
 import { changeForge } from '../forge.ts';
 import { describeRepositoryPlan } from '../plan/describe-repository.ts';
-import { planMaintenance } from '../plan/repository.ts';
+import { planMaintenance } from '../plan/exchange.ts';
 import { repositoryBytes } from '../repos/file.ts';
 import type { GlobalOptions } from '../server.ts';
 import { getRepository } from '../store/repositories.ts';

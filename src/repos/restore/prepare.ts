@@ -8,7 +8,7 @@ import type { Moment } from '../../backup/moment.ts';
 import { openReplicaStore } from '../../backup/open.ts';
 import { messageOf, OperatorError } from '../../errors.ts';
 import type { Forge } from '../../forge.ts';
-import { fetchedPlace } from '../../plan/repository.ts';
+import { fetchedPlace } from '../../plan/exchange.ts';
 import type { Repository } from '../../store/repositories.ts';
 import type { Restore } from '../../store/restores.ts';
 import { type Difference, differenceOf } from '../contents/difference.ts';

@@ -1,0 +1,88 @@
+import { describe, expect, test } from 'vitest';
+import { filesFor, type HistoryFile, newestTxid } from '../../src/backup/history.ts';
+import { parseInstant, showInstant } from '../../src/system/instant.ts';
+
+const file = (level: number, min: number, max: number): HistoryFile => ({
+  key: `${level}/${min}-${max}`,
+  bytes: 1000,
+  modified: new Date(max * 1000),
+  level,
+  min,
+  max,
+});
+const keys = (files: readonly HistoryFile[]) => files.map(({ key }) => key);
+
+describe('the files that give a state', () => {
+  const history = [
+    ...Array.from({ length: 20 }, (_, index) => file(0, index + 1, index + 1)),
+    file(1, 1, 6),
+    file(1, 7, 12),
+    file(2, 1, 12),
+    file(9, 1, 4),
+    file(9, 1, 15),
+  ];
+
+  test('are the newest snapshot before it and what leads furthest from there', () => {
+    expect(keys(filesFor(history, 14).files)).toEqual(['9/1-4', '2/1-12', '0/13-13', '0/14-14']);
+    expect(keys(filesFor(history, 15).files)).toEqual(['9/1-15']);
+    expect(keys(filesFor(history, 17).files)).toEqual(['9/1-15', '0/16-16', '0/17-17']);
+    expect(keys(filesFor(history, 3).files)).toEqual(['0/1-1', '0/2-2', '0/3-3']);
+    expect(newestTxid(history)).toBe(20);
+  });
+
+  test('end at what is missing, which is named', () => {
+    const without = history.filter(({ key }) => key !== '0/17-17');
+    expect(filesFor(without, 18)).toMatchObject({ missing: 17 });
+    expect(filesFor(without, 16)).toMatchObject({ missing: undefined });
+    expect(filesFor([], 1)).toEqual({ files: [], missing: 1 });
+  });
+
+  test('go around what is missing where others hold the same', () => {
+    const without = history.filter(({ key }) => key !== '0/9-9');
+    expect(keys(filesFor(without, 12).files)).toEqual(['9/1-4', '2/1-12']);
+    expect(filesFor(without, 9)).toMatchObject({ missing: 9 });
+  });
+});
+
+describe('a time', () => {
+  const now = new Date('2026-11-21T14:00:00Z');
+
+  test.each([
+    ['2026-11-21T13:00:05Z', '2026-11-21T13:00:05.000Z'],
+    ['2026-11-21T13:00+01:00', '2026-11-21T12:00:00.000Z'],
+    ['2026-11-21 13:00:00.250Z', '2026-11-21T13:00:00.250Z'],
+    ['15m', '2026-11-21T13:45:00.000Z'],
+    ['2h', '2026-11-21T12:00:00.000Z'],
+    ['1.5d', '2026-11-20T02:00:00.000Z'],
+    ['now', '2026-11-21T14:00:00.000Z'],
+  ])('%s', (text, instant) => {
+    expect(parseInstant(text, now).toISOString()).toBe(instant);
+  });
+
+  test('without a zone is this machine’s, a day alone begins at its midnight', () => {
+    expect(parseInstant('2026-11-20T10:00', now)).toEqual(new Date(2026, 10, 20, 10));
+    expect(parseInstant('2026-11-20', now)).toEqual(new Date(2026, 10, 20));
+  });
+
+  test.each([
+    '',
+    'yesterday',
+    '2026-02-31',
+    '2026-13-01',
+    '2026-11-21T25:00',
+    '5',
+    '5 years',
+    '2026-11-21T14:00:01Z',
+    '-3h',
+  ])('%j is refused', (text) => {
+    expect(() => parseInstant(text, now)).toThrow(/no time|future/);
+  });
+
+  test('is shown with its zone', () => {
+    const shown = showInstant(new Date('2026-11-21T13:00:05.250Z'));
+    expect(shown).toMatch(/^2026-11-2\d \d\d:\d\d:05\.250 [+-]\d\d:\d\d$/);
+    expect(new Date(shown.replace(' ', 'T').replace(' ', '')).getTime()).toBe(
+      Date.parse('2026-11-21T13:00:05.250Z'),
+    );
+  });
+});
