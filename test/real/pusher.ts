@@ -49,6 +49,8 @@ export async function startPusher(forge: TestForge, name: string, { pushing = tr
       await working;
     },
     one,
+    /** A push of all that the clone has, without a new commit. */
+    push: () => person.push(folder),
     /** What somebody with a shell on the server does to the live file with Fossil. */
     byHand: async (command: string, ...input: string[]) => {
       const as = process.getuid?.() === 0 ? statSync(shown.path) : undefined;

@@ -188,6 +188,49 @@ describe.each(['directory', 's3'])('restore from a replica in a %s', (kind) => {
     expect((await forge.cli('backup', 'now', 'again')).code).toBe(0);
   });
 
+  test('--shun keeps clones from bringing back what is lost, until --undo; what is shunned today stays so', async () => {
+    await using pusher = await startPusher(forge, 'shunned', { pushing: false });
+    await pusher.one();
+    const [first = ''] = pusher.acknowledged;
+    await sleep(1_500);
+    const at = new Date();
+    await pusher.one();
+    const [, lost = ''] = pusher.acknowledged;
+    await pusher.byHand(
+      'sql',
+      `INSERT INTO shun(uuid, mtime, scom) VALUES ('${'a'.repeat(64)}', 1, 'spam');`,
+    );
+    await restore('shunned', '--at', at.toISOString(), '--shun');
+    await pusher.push();
+    expect(checkinsIn(pusher.path)).toEqual([first]);
+    const shun = () => query(pusher.path, 'SELECT uuid, scom FROM shun').map((row) => row['scom']);
+    expect(shun()).toContain('spam');
+    await restore('shunned', '--undo');
+    expect(checkinsIn(pusher.path)).toEqual([first, lost]);
+    expect(shun()).toEqual(['spam']);
+  });
+
+  test('repo maintain under pushes loses nothing, and the replica goes on', async () => {
+    await using pusher = await startPusher(forge, 'maintained');
+    await eventually(() => pusher.acknowledged.length >= 4, 30_000, 'pushes go through');
+    await forge.json('repo', 'maintain', 'maintained');
+    const before = pusher.acknowledged.length;
+    await eventually(() => pusher.acknowledged.length >= before + 3, 30_000, 'pushes go on');
+    await pusher.stop();
+    expect(pusher.lostLive()).toEqual([]);
+    // More than a thousand pages: Litestream has to write the log into the database, and needs its own tables for that.
+    await pusher.byHand(
+      'sql',
+      'CREATE TABLE fx_many(x); WITH RECURSIVE n(i) AS (VALUES(1) UNION ALL SELECT i + 1 FROM n WHERE i < 2000) INSERT INTO fx_many SELECT randomblob(4000) FROM n;',
+    );
+    expect((await forge.cli('backup', 'now', 'maintained')).code).toBe(0);
+    await pusher.byHand('sql', 'DROP TABLE fx_many;');
+    expect((await forge.cli('backup', 'now', 'maintained')).code).toBe(0);
+    expect(await pusher.lostInReplica()).toEqual([]);
+    await restore('maintained', '--at', 'now');
+    expect(pusher.lostLive()).toEqual([]);
+  });
+
   test('several to one instant; one that can not be restored does not keep the others from it', async () => {
     await forge.json('repo', 'create', 'one');
     await forge.json('repo', 'create', 'two');
