@@ -85,6 +85,7 @@ function serverCommands(program: Command): void {
     .option('--from <url>', 'bring a server that is gone back from its replica')
     .option('--at <time>', 'with --from: as it was then; left out: the newest state')
     .option('--recovery-key <file>', 'with --from: file with the recovery key; - for standard input')
+    .option('--without-secrets', 'with --from: when the recovery key is lost; all get new tokens', false)
     .option('--takeover', 'with --from: even if that server still runs; it stops writing', false)
     .option('--fresh-replica', 'the replica was emptied on purpose: write all of it anew', false)
     .option('--yes', 'ask nothing', false)

@@ -1,5 +1,7 @@
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
+import { codeOf } from '../errors.ts';
 import { ControlError, exchange } from './control-socket.ts';
 
 export { ControlError };
@@ -67,13 +69,23 @@ export function litestreamControl(socketPath: string) {
   }
 
   /**
-   * Has Litestream take out what was committed; sending it is Litestream's own next step. Never with `wait` or a `timeout`: then
-   * Litestream (0.5.17) does all of it under a context that it cancels at the end, and the read transaction that it begins there, with
-   * which it keeps others from starting the write-ahead log anew, ends with it. Transactions are then silently missing from the replica.
+   * Has Litestream take out what was committed; it sends that at its next sync interval. Without `wait` and `timeout`: with them Litestream
+   * (0.5.17) does all of it under a context that it cancels at the end. When it opens a database under one, or writes the log into it
+   * (checkpoint), the read transaction that it begins then, with which it keeps others from starting the log anew, ends with the context:
+   * transactions are silently missing from the replica from then on.
    */
-  async function sync(path: string, timeoutMs: number) {
+  async function takeOut(path: string, timeoutMs: number) {
     const { txid, replicated_txid } = await ask('POST', '/sync', syncAnswer, { path }, timeoutMs);
     return { txid, replicatedTxid: replicated_txid };
+  }
+
+  /** Has it sent at once, which needs `wait`: only for a log that is far from the length at which Litestream writes it into the database. */
+  async function send(path: string, timeoutMs: number): Promise<number> {
+    const timeout = Math.max(1, Math.ceil(timeoutMs / 1000));
+    const body = { path, wait: true, timeout };
+    // Litestream's own reason is worth more than our impatience.
+    const { replicated_txid } = await ask('POST', '/sync', syncAnswer, body, timeout * 1000 + 2_000);
+    return replicated_txid;
   }
 
   return {
@@ -127,7 +139,7 @@ export function litestreamControl(socketPath: string) {
      */
     async syncNow(path: string, timeoutMs = 30_000): Promise<{ txid: number; replicatedTxid: number }> {
       const end = performance.now() + timeoutMs;
-      const { txid, replicatedTxid } = await sync(path, timeoutMs);
+      const { txid, replicatedTxid } = await takeOut(path, timeoutMs);
       if (txid === 0)
         throw new ControlError(
           'refused',
@@ -136,17 +148,46 @@ export function litestreamControl(socketPath: string) {
         );
       let reached = replicatedTxid;
       for (let pause = 5; reached < txid; pause = Math.min(2 * pause, 160)) {
-        const left = end - performance.now();
+        const left = Math.ceil(end - performance.now());
         if (left <= 0)
           throw new ControlError(
             'refused',
             `${path} is in the replica up to transaction ${reached}, not up to ${txid}.`,
             'See whether the replica can be reached, and what Litestream says: fossilrepo logs replication.',
           );
-        await sleep(Math.min(pause, left));
-        reached = (await sync(path, Math.max(1_000, Math.ceil(left)))).replicatedTxid;
+        if (logPages(path) < shortLog) reached = await send(path, left);
+        else {
+          await sleep(Math.min(pause, left));
+          reached = (await takeOut(path, Math.max(1_000, left))).replicatedTxid;
+        }
       }
       return { txid, replicatedTxid: reached };
     },
   };
+}
+
+/** Litestream writes a log into its database from 1,000 pages on (MinCheckpointPageN in its db.go). */
+const shortLog = 500;
+
+/** The length of a database's write-ahead log: its file keeps the length that it once had. */
+function logPages(path: string): number {
+  const { size, pageSize } = readLog(`${path}-wal`);
+  return pageSize === 0 ? 0 : (size - 32) / (pageSize + 24);
+}
+
+/** The page size stands in the log's header (SQLite's file format, 4.1). */
+function readLog(file: string): { size: number; pageSize: number } {
+  try {
+    const handle = openSync(file, 'r');
+    try {
+      const header = Buffer.alloc(32);
+      readSync(handle, header, 0, 32, 0);
+      return { size: fstatSync(handle).size, pageSize: header.readUInt32BE(8) };
+    } finally {
+      closeSync(handle);
+    }
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return { size: 0, pageSize: 0 };
+    throw error;
+  }
 }

@@ -15,14 +15,15 @@ import { type RecoveryWindow, recoveryWindow } from './window.ts';
 /** A server as its replica has it. */
 export type FormerServer = {
   instance: string;
-  /** Its configuration, secrets, certificates. */
-  bundle: Bundle;
-  /** When the bundle was sealed. */
-  bundleAt: Date;
+  /** Undefined when nobody has the recovery key any more. */
+  secrets: FormerSecrets | undefined;
   /** From when to when it can be brought back. */
   window: RecoveryWindow;
   repositories: FormerRepository[];
 };
+
+/** Its configuration, secrets, certificates, as of `sealedAt`; `recipient` is the public half of the key that opened them. */
+export type FormerSecrets = { bundle: Bundle; sealedAt: Date; recipient: string };
 
 /** A repository of it. `bytes` is its size, `toRead` what has to be read for it; `error` why it can't be brought back. */
 export type FormerRepository = Pick<Repository, 'id' | 'name' | 'state'> & {
@@ -41,7 +42,7 @@ export async function readFormerBundle(
   const stored = await newestBundle(store, source.instance, at);
   if (stored === undefined)
     throw new OperatorError(`There is no bundle of the server's secrets in ${store.describe}.`, {
-      next: 'Without it there are no secrets to go on with. Give the address of the replica as it was in fossilrepo.yaml, or an earlier time.',
+      next: 'Bring the server back without them: --without-secrets.',
     });
   return { bundle: await openBundle(await readBundle(store, stored), identity), at: stored.at };
 }

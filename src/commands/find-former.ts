@@ -5,6 +5,7 @@ import type { ReplicaSource } from '../backup/fetch.ts';
 import {
   configurationIn,
   fetchManagement,
+  type FormerSecrets,
   type FormerServer,
   readFormerBundle,
   surveyFormer,
@@ -16,11 +17,11 @@ import type { Paths } from '../config/paths.ts';
 import { OperatorError } from '../errors.ts';
 import { preflight, refuseUnless } from '../inspect/preflight.ts';
 import { readRecoveryKey, readStorageKeys, storedKeys } from '../secrets/given.ts';
-import type { Secret } from '../secrets/secret.ts';
+import { recipientOf } from '../secrets/bundle/format.ts';
 import type { StorageCredentials } from '../secrets/storage.ts';
 import { type GlobalOptions, type Server, serverWith } from '../server.ts';
 import { instanceId, openStore } from '../store/store.ts';
-import { withTemporaryFolder } from '../system/files.ts';
+import { readIfThere, withTemporaryFolder } from '../system/files.ts';
 import { parseInstant, showInstant } from '../system/instant.ts';
 import { askForKeys, askForRecoveryKey, somebodyIsThere } from './questions.ts';
 
@@ -30,6 +31,7 @@ export type FromFlags = Answers & {
   at?: string;
   storageKeys?: string;
   recoveryKey?: string;
+  withoutSecrets: boolean;
   takeover: boolean;
   yes: boolean;
   dryRun: boolean;
@@ -37,6 +39,7 @@ export type FromFlags = Answers & {
 
 /** How long after its last heartbeat a server counts as running: it says so every minute. Milliseconds. */
 export const alive = 75_000;
+
 /** A server that can be brought back, and all that is needed for it. */
 export type Found = {
   /** As it will be here. */
@@ -46,7 +49,6 @@ export type Found = {
   source: ReplicaSource;
   owner: Owner;
   me: Me;
-  identity: Secret;
   at: Date | undefined;
   former: FormerServer;
 };
@@ -77,17 +79,19 @@ export async function findFormer(
       exit: 'usage',
     });
   if (begun === undefined && isHere(paths, owner.instance)) return undefined;
-  const me = thisOwner({ instance: owner.instance, root: paths.root, generation: owner.generation });
+  const me = nextOwner(owner, paths);
   refuseAlive(owner, me, flags.takeover);
-  const identity = recoveryKey === undefined ? await askForRecoveryKey() : readRecoveryKey(recoveryKey);
   const source = {
     config: reading.config,
     run: reading.run,
     instance: owner.instance,
     secrets: { storage: given },
   };
-  const { bundle, at: bundleAt } = await readFormerBundle(source, identity, at);
-  const configText = answeredConfig(configurationIn(bundle, paths.config, paths.root), {
+  const secrets = flags.withoutSecrets ? undefined : await openSecrets(source, recoveryKey, at);
+  const written = secrets
+    ? configurationIn(secrets.bundle, paths.config, paths.root)
+    : readIfThere(paths.config);
+  const configText = answeredConfig(written, {
     ...pick(answers, 'domain', 'email', 'tls'),
     ...where,
   });
@@ -98,8 +102,24 @@ export async function findFormer(
     await fetchManagement(source, at, database);
     return surveyFormer(source, at, database);
   });
-  const former: FormerServer = { instance: owner.instance, bundle, bundleAt, ...survey };
-  return { server, configText, keys: given, source, owner, me, identity, at, former };
+  const former: FormerServer = { instance: owner.instance, secrets, ...survey };
+  return { server, configText, keys: given, source, owner, me, at, former };
+}
+
+/** What this machine will be to the replica: one generation further, unless that has been said already. */
+function nextOwner(owner: Owner, paths: Paths): Me {
+  const me = thisOwner({ instance: owner.instance, root: paths.root, generation: owner.generation });
+  return owner.machine === me.machine ? me : { ...me, generation: owner.generation + 1 };
+}
+
+async function openSecrets(
+  source: ReplicaSource,
+  recoveryKey: string | undefined,
+  at: Date | undefined,
+): Promise<FormerSecrets> {
+  const identity = recoveryKey === undefined ? await askForRecoveryKey() : readRecoveryKey(recoveryKey);
+  const { bundle, at: sealedAt } = await readFormerBundle(source, identity, at);
+  return { bundle, sealedAt, recipient: await recipientOf(identity) };
 }
 
 function instantOf(flags: FromFlags, begun: string | null | undefined): Date | undefined {

@@ -8,18 +8,21 @@ import { z } from 'zod';
 import { idsOf } from '../apply/apply.ts';
 import { endBringing, noteBringing } from '../apply/bringing.ts';
 import { noteBroughtBack } from '../backup/fence.ts';
-import type { ReplicaSource } from '../backup/fetch.ts';
-import { fetchManagement, type FormerServer } from '../backup/former.ts';
+import { fetchManagement } from '../backup/former.ts';
 import { openReplicaStore } from '../backup/open.ts';
-import { heartbeatAge, type Me, type Owner, takeOver } from '../backup/owner.ts';
+import { heartbeatAge, takeOver } from '../backup/owner.ts';
 import { pathsUnder, programHome } from '../config/paths.ts';
 import { exitCodes, OperatorError } from '../errors.ts';
 import { describeFormer } from '../plan/describe-former.ts';
-import { recipientOf } from '../secrets/bundle/format.ts';
+import type { Bundle } from '../secrets/bundle/format.ts';
 import { placeBundle } from '../secrets/bundle/place.ts';
 import { keepRecipient, noteShown, readRecovery } from '../secrets/bundle/recovery.ts';
+import { loadSecrets } from '../secrets/load.ts';
+import { newToken } from '../secrets/passwords.ts';
+import { seal } from '../secrets/seal.ts';
 import { parseStorageCredentials, type StorageCredentials } from '../secrets/storage.ts';
 import type { GlobalOptions, Server } from '../server.ts';
+import { listMembers, updateMember } from '../store/members.ts';
 import { openStore } from '../store/store.ts';
 import { withTemporaryFolder } from '../system/files.ts';
 import { isRoot, requireOwner, serviceUsers } from '../system/identity.ts';
@@ -43,19 +46,19 @@ export async function installFrom(options: GlobalOptions, flags: FromFlags): Pro
   requireOwner(paths);
   const found = await findFormer(options, flags, paths);
   if (found === undefined) return false;
-  const { server, source, former, at, me, identity, owner } = found;
+  const { server, former, at, owner } = found;
   const described = describeFormer(former, owner, at ?? null);
   if (flags.dryRun) {
-    server.out.result({ former: summary(former), at: at?.toISOString() ?? null }, described);
+    server.out.result({ former: summary(found), at: at?.toISOString() ?? null }, described);
     return true;
   }
   server.out.say(described);
   if (!flags.yes) await agreed('Bring it back on this machine?', true);
-  await own(source, owner, me);
+  await own(found);
   noteBringing(paths, { from: flags.from, at: at?.toISOString() ?? null });
   await layDown(server, found);
   const brought = await bringAll(options);
-  noteOwnership(server, me, await recipientOf(identity));
+  noteOwnership(found);
   endBringing(paths);
   const told = `${brought.repositories} of ${brought.repositories + brought.failed.length} repositories are back.`;
   server.out.say(told);
@@ -72,20 +75,16 @@ export async function installFrom(options: GlobalOptions, flags: FromFlags): Pro
 }
 
 /** From here on the former server writes nothing any more. Run again, the replica is ours already. */
-async function own(source: ReplicaSource, owner: Owner, me: Me): Promise<void> {
+async function own({ source, owner, me }: Found): Promise<void> {
   if (owner.machine === me.machine) return;
-  const store = openReplicaStore(source.config.replica, source.secrets.storage);
-  await takeOver(store, { ...me, generation: owner.generation + 1 });
+  await takeOver(openReplicaStore(source.config.replica, source.secrets.storage), me);
   if (heartbeatAge(owner) <= alive) await sleep(noticing);
 }
 
 /** All but the repositories, into its place. The parts don't run yet. */
-async function layDown(
-  server: Server,
-  { source, at, former, configText, keys, identity }: Found,
-): Promise<void> {
+async function layDown(server: Server, { source, at, former, configText, keys }: Found): Promise<void> {
   const { paths } = server;
-  const { bundle, instance } = former;
+  const { secrets, instance } = former;
   mkdirSync(dirname(paths.database), { recursive: true, mode: 0o711 });
   await withTemporaryFolder(async (folder) => {
     const fetched = join(folder, 'management.db');
@@ -96,24 +95,33 @@ async function layDown(
     for (const left of ['-wal', '-shm']) rmSync(`${paths.database}${left}`, { force: true });
     renameSync(beside, paths.database);
   });
-  placeBundle(bundle, paths, ['configuration', 'secrets', 'ssh']);
-  const recipient = await recipientOf(identity);
-  if (readRecovery(paths)?.recipient !== recipient)
-    keepRecipient(paths, { recipient, madeAt: new Date().toISOString(), instance });
-  await applyAlone(
-    server,
-    (await planServer(server, configText, { parts: false, keys: keys ?? keysIn(bundle) })).steps,
-  );
+  if (secrets) {
+    placeBundle(secrets.bundle, paths, ['configuration', 'secrets', 'ssh']);
+    const { recipient } = secrets;
+    if (readRecovery(paths)?.recipient !== recipient)
+      keepRecipient(paths, { recipient, madeAt: new Date().toISOString(), instance });
+  }
+  const keysToHave = keys ?? (secrets && keysIn(secrets.bundle));
+  await applyAlone(server, (await planServer(server, configText, { parts: false, keys: keysToHave })).steps);
   const users = isRoot() && paths.root === '/';
   if (users) {
     const { uid, gid } = statSync(paths.state);
     chownSync(paths.database, uid, gid);
   }
   const edge = { user: serviceUsers.edge, group: serviceUsers.edge };
-  placeBundle(bundle, paths, ['edge'], users ? { edge: idsOf(edge) } : {});
+  if (secrets) placeBundle(secrets.bundle, paths, ['edge'], users ? { edge: idsOf(edge) } : {});
+  else renewTokens(paths);
 }
 
-function keysIn(bundle: FormerServer['bundle']): StorageCredentials | undefined {
+/** What was sealed with a key that is lost is made anew. */
+function renewTokens(paths: Server['paths']): void {
+  const { instanceKey } = loadSecrets(paths);
+  using store = openStore(paths, { create: false });
+  for (const { id, login } of listMembers(store, { disabled: true }))
+    updateMember(store, id, { sealedToken: seal(instanceKey, `token:${login}`, newToken().reveal()) });
+}
+
+function keysIn(bundle: Bundle): StorageCredentials | undefined {
   const found = bundle.files.find(({ path }) => path.endsWith('secrets/storage'));
   return found && parseStorageCredentials(Buffer.from(found.base64, 'base64').toString('utf8'), 'the bundle');
 }
@@ -138,10 +146,10 @@ async function bringAll({ root }: GlobalOptions): Promise<z.output<typeof brough
   return broughtAnswer.parse(JSON.parse(said));
 }
 
-function noteOwnership({ paths, config }: Server, me: Me, recipient: string): void {
+function noteOwnership({ server: { paths, config }, me, former }: Found): void {
   using store = openStore(paths, { create: false });
   noteBroughtBack(store, config.replica, me.generation);
-  noteShown(store, recipient);
+  if (former.secrets) noteShown(store, former.secrets.recipient);
 }
 
 /** It has other host keys than when it started. */
@@ -150,9 +158,9 @@ async function restartSsh({ run, paths }: Server): Promise<void> {
     await run({ argv: ['systemctl', 'try-reload-or-restart', 'ssh.service'], accept: [1, 4, 5] });
 }
 
-const summary = ({ instance, bundle, window, repositories }: FormerServer) => ({
+const summary = ({ owner: { instance, hostname }, former: { window, repositories } }: Found) => ({
   instance,
-  hostname: bundle.hostname,
+  hostname,
   window,
   repositories,
 });

@@ -43,7 +43,7 @@ export async function uninstall(options: GlobalOptions, flags: Flags): Promise<v
     { removed: steps.length },
     flags.purge
       ? `All is gone${kept ? ` but the replica. With the recovery key it brings the server back: fossilrepo install --from ${server.config.replica.url}` : ''}.`
-      : `Removed. Data is still in ${[paths.data, paths.state, paths.configFolder, paths.replica].filter((path) => existsSync(path)).join(', ')}.`,
+      : `Removed. Data is still in ${[paths.data, paths.state, paths.configFolder].filter((path) => existsSync(path)).join(', ')}, the replica at ${server.config.replica.url}: a later install goes on with them.`,
   );
 }
 

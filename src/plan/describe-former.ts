@@ -9,7 +9,7 @@ const pace = { bytes: 30_000, each: 80 };
 
 /** What a replica holds of a server, for whoever is about to bring it back. */
 export function describeFormer(former: FormerServer, owner: Owner, at: Date | null): string {
-  const { repositories, window, bundleAt } = former;
+  const { repositories, window, secrets } = former;
   const good = repositories.filter(({ error }) => error === null);
   const bad = repositories.filter(({ error }) => error !== null);
   const bytes = good.reduce((sum, one) => sum + one.bytes, 0);
@@ -18,11 +18,13 @@ export function describeFormer(former: FormerServer, owner: Owner, at: Date | nu
   const time = prettyMilliseconds(1000 + bytes / pace.bytes + good.length * pace.each, { compact: true });
   const last = new Date(owner.heartbeat);
   return [
-    `server        ${former.bundle.hostname}, instance ${former.instance}, last heard of ${showInstant(last)}`,
+    `server        ${owner.hostname}, instance ${former.instance}, last heard of ${showInstant(last)}`,
     `to            ${at ? showInstant(at) : 'the newest state of everything'}`,
     `window        ${window.from ? showInstant(window.from) : '-'} to ${window.to ? showInstant(window.to) : '-'}`,
     `repositories  ${good.length}${trashed > 0 ? `, ${trashed} of them in the trash` : ''}: ${prettyBytes(bytes)}, ${prettyBytes(toRead)} to read`,
-    `secrets       as of ${showInstant(bundleAt)}: ${former.bundle.files.length} files`,
+    secrets
+      ? `secrets       as of ${showInstant(secrets.sealedAt)}: ${secrets.bundle.files.length} files`
+      : 'secrets       none: everybody gets a new access token, and certificates are made anew',
     `takes about   ${time}`,
     ...bad.map(({ name, error }) => `! ${name} can't be brought back: ${error ?? ''}`),
   ].join('\n');

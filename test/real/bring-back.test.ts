@@ -71,13 +71,14 @@ describe.each(['directory', 's3'])('a whole server from its replica in a %s', (k
   });
 
   /** A file that only the server's user can read. */
-  const give = (name: string, text: string): string => {
-    const file = join(bare.root, name);
+  const give = (name: string, text: string, to = bare): string => {
+    const file = join(to.root, name);
     writeFileSync(file, text, { mode: 0o600 });
-    const { uid, gid } = statSync(bare.root);
+    const { uid, gid } = statSync(to.root);
     chownSync(file, uid, gid);
     return file;
   };
+  const copyFor = (to: TestForge, file: string) => give('keys', readFileSync(file, 'utf8'), to);
   const install = (...more: string[]) => ['install', '--from', replica, ...flags, ...more];
 
   test('is refused while it was alive a moment ago, without the key, with another one, and where nothing is', async () => {
@@ -164,5 +165,38 @@ describe.each(['directory', 's3'])('a whole server from its replica in a %s', (k
     await starting;
     await bare.start();
     expect((await bare.cli('status')).code).toBe(0);
+    const database = join(bare.root, 'var/lib/fossilrepo/fossilrepo.db');
+    expect(query(database, "SELECT value FROM setting WHERE key = 'replica.generation'")).toEqual([
+      { value: '1' },
+    ]);
+  });
+
+  test('without the recovery key all but the secrets comes back: new tokens, a new key', async () => {
+    await bare.stop();
+    // What it shall be is in a fossilrepo.yaml that the operator wrote.
+    const keyless = await startForge({ up: false });
+    try {
+      const storage = flags.slice(2).map((flag) => (flag.endsWith('/keys') ? copyFor(keyless, flag) : flag));
+      await keyless.start(
+        'install',
+        '--from',
+        replica,
+        ...storage,
+        '--without-secrets',
+        '--takeover',
+        '--yes',
+      );
+      expect(keyless.log()).toMatch(/The recovery key is AGE-SECRET-KEY-1/);
+      const now = await keyless.json<Listed>('repo', 'list');
+      expect(now.repositories.map(({ name }) => name)).toContain('demo');
+      const { token: fresh } = await keyless.json<{ token: string }>('user', 'token', 'admin');
+      expect(fresh).not.toBe(token);
+      const { cloneUrl } = await keyless.json<Shown>('repo', 'show', 'repo-0');
+      expect(await someone.canClone(cloneUrl.replace('://', `://admin:${token}@`))).toBe(false);
+      expect(await someone.canClone(cloneUrl.replace('://', `://admin:${fresh}@`))).toBe(true);
+      expect((await keyless.cli('status')).code).toBe(0);
+    } finally {
+      await keyless[Symbol.asyncDispose]();
+    }
   });
 });
