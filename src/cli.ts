@@ -1,4 +1,5 @@
-import { Command, Option } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { amazon } from './backup/inventory/prices.ts';
 import type { GlobalOptions } from './server.ts';
 import { ownVersion } from './system/version.ts';
 
@@ -36,6 +37,27 @@ export function buildCli(): Command {
     .description('return when all so far is in the replica')
     .action(async (names: string[], _options, command: Command) =>
       (await import('./commands/backup-now.ts')).backupNow(globals(command), names),
+    );
+  backup
+    .command('verify [repository...]')
+    .description('restore from the replica aside, and compare with what is in service')
+    .addOption(
+      new Option(
+        '--sample <count>',
+        'those not verified for the longest time, and those that failed last time',
+      ).argParser(count),
+    )
+    .action(async (names: string[], _options, command: Command) =>
+      (await import('./commands/backup-verify.ts')).backupVerify(globals(command), names, command.opts()),
+    );
+  backup
+    .command('list <repository>')
+    .description('what the replica holds of a repository, by name or id, and what that costs')
+    .option('--price-gb <dollars>', 'a gigabyte for a month', price, amazon.gb)
+    .option('--price-put <dollars>', 'a thousand PUT requests', price, amazon.put)
+    .option('--price-list <dollars>', 'a thousand LIST requests', price, amazon.list)
+    .action(async (name: string, _options, command: Command) =>
+      (await import('./commands/backup-list.ts')).backupList(globals(command), name, command.opts()),
     );
   backup
     .command('recovery-key')
@@ -277,3 +299,13 @@ function repositoryCommands(repo: Command): void {
 }
 
 const globals = (command: Command): GlobalOptions => command.optsWithGlobals();
+
+function count(text: string): number {
+  if (!/^[1-9]\d{0,5}$/.test(text)) throw new InvalidArgumentError('It must be a whole number above 0.');
+  return Number(text);
+}
+
+function price(text: string): number {
+  if (!/^\d+(\.\d+)?$/.test(text)) throw new InvalidArgumentError('It must be a price in US dollars: 0.023');
+  return Number(text);
+}

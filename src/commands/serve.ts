@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { withForge } from '../forge.ts';
 import { assessHealth } from '../health/health.ts';
+import { verifiedLately } from '../health/verified.ts';
 import { startLoop } from '../jobs/loop.ts';
 import type { GlobalOptions } from '../server.ts';
 import { withLock } from '../system/locks.ts';
@@ -14,7 +15,8 @@ export async function serve(options: GlobalOptions): Promise<void> {
   await withForge(options, (forge) =>
     withLock(forge.paths, 'loop', patience, async () => {
       const loop = startLoop(forge, (text) => forge.out.say(text));
-      const server = await listen({ forge, health: () => assessHealth(loop.state(), [], Date.now()) });
+      const health = () => assessHealth(loop.state(), [], verifiedLately(forge.store), Date.now());
+      const server = await listen({ forge, health });
       await signalled();
       // A timer that is waited for would keep the process for its three seconds.
       await Promise.race([server.close(), sleep(3_000, undefined, { ref: false })]);

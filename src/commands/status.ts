@@ -29,7 +29,7 @@ const verdicts = {
 };
 
 function render(url: string, replica: string, health: Health, events: readonly Event[]): string {
-  const { level, findings, repositories, canary } = health;
+  const { level, findings, repositories, verified, canary } = health;
   const ages = repositories.flatMap(({ ageSeconds }) => ageSeconds ?? []);
   const oldest = ages.length === 0 ? '' : `, the oldest ${Math.max(...ages).toFixed(1)} s ago`;
   const shown = findings.slice(0, 12);
@@ -46,6 +46,7 @@ function render(url: string, replica: string, health: Health, events: readonly E
     `address       ${url}`,
     `replica       ${replica}`,
     `repositories  ${repositories.filter(({ ok }) => ok).length} of ${repositories.length} databases in the replica${oldest}`,
+    `verified      ${verified.inLastWeek} of ${verified.databases} in the last week${verified.last === null ? '' : `, the last ${ago(verified.last)} ago`}`,
     `canary        ${canary === null ? 'has not flown yet' : canary.ok ? `pushed in ${canary.pushMs} ms, in the replica ${canary.replicaMs} ms later, ${ago(canary.at)} ago` : `failed ${ago(canary.at)} ago`}`,
     ...(events.length > 0 ? ['', 'lately'] : []),
     ...events.map(({ at, kind, text }) => `  ${new Date(at).toISOString().slice(0, 19)}Z  ${kind}: ${text}`),

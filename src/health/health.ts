@@ -1,6 +1,12 @@
 import type { Covered } from '../backup/coverage.ts';
 import type { Finding } from './finding.ts';
 import type { LoopState } from './loop-state.ts';
+import {
+  summaryOfVerified,
+  verifiedFindings,
+  type VerifiedLately,
+  type VerifiedSummary,
+} from './verified.ts';
 
 /** Whether one may sleep: one answer, for `status`, `/health` and the UI. */
 export type Health = {
@@ -8,7 +14,11 @@ export type Health = {
   /** `red`: data or service is at risk now. */
   level: 'green' | 'yellow' | 'red';
   findings: Finding[];
-  repositories: Covered[];
+  repositories: (Covered & {
+    /** The last verification that came to an answer; null before the first. */
+    verified: { at: string; ok: boolean; error: string | null } | null;
+  })[];
+  verified: VerifiedSummary;
   canary: LoopState['canary'];
   /** When the loop last looked; null when it never did. */
   lookedAt: string | null;
@@ -19,27 +29,39 @@ const stale = 15_000;
 /** The canary flies every minute; two missed rounds mean something. */
 const staleCanary = 150_000;
 
-/** Puts together what the loop saw and what was seen since. @param state undefined when there is no loop @param findings seen just now */
+/**
+ * Puts together what the loop saw and what was seen since.
+ * @param state undefined when there is no loop @param findings seen just now @param verified what verifications found
+ */
 export function assessHealth(
   state: LoopState | undefined,
   findings: readonly Finding[],
+  verified: VerifiedLately,
   now: number,
 ): Health {
   const all = unique([
     ...findings,
     ...(state ? [...state.findings, ...coverageFindings(state.covered), ...canaryFindings(state, now)] : []),
     ...loopFindings(state, now),
+    ...verifiedFindings(verified, now),
   ]);
+  const last = new Map(verified.databases.map(({ id, last: one }) => [id, one]));
   const level = all.some((finding) => finding.level === 'red') ? 'red' : all.length > 0 ? 'yellow' : 'green';
   return {
     ok: level !== 'red',
     level,
     findings: all,
-    repositories: state?.covered ?? [],
+    repositories: (state?.covered ?? []).map((one) => ({ ...one, verified: shortly(last.get(one.id)) })),
+    verified: summaryOfVerified(verified, now),
     canary: state?.canary ?? null,
     lookedAt: state?.at ?? null,
   };
 }
+
+const shortly = (one: VerifiedLately['databases'][number]['last']) =>
+  one === undefined
+    ? null
+    : { at: new Date(one.at).toISOString(), ok: one.outcome === 'ok', error: one.error };
 
 function loopFindings(state: LoopState | undefined, now: number): Finding[] {
   if (state && now - Date.parse(state.at) < stale) return [];

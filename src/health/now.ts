@@ -3,10 +3,11 @@ import type { Forge } from '../forge.ts';
 import { assessHealth, type Health } from './health.ts';
 import { readLoopState } from './loop-state.ts';
 import { probeParts } from './parts.ts';
+import { verifiedLately } from './verified.ts';
 
 /** Looks at parts and replica now, and adds what the loop saw last. */
 export async function healthNow(forge: Forge): Promise<Health> {
   const [parts, covered] = await Promise.all([probeParts(forge), coverageNow(forge)]);
   const seen = readLoopState(forge.paths);
-  return assessHealth(seen && { ...seen, covered }, parts, Date.now());
+  return assessHealth(seen && { ...seen, covered }, parts, verifiedLately(forge.store), Date.now());
 }

@@ -19,6 +19,7 @@ import { keepHighWater } from './high-water.ts';
 import { mend, mendInTurns } from './mend.ts';
 import { newsOf } from './news.ts';
 import { nudgeReplication } from './nudge.ts';
+import { verifyDaily } from './verify-daily.ts';
 import { watchBundle } from './watch-bundle.ts';
 import { watchOwner } from './watch-owner.ts';
 
@@ -31,7 +32,7 @@ const canaryPause = 55_000;
 
 /**
  * What `serve` does by itself: look at files, database and Litestream, mend what differs, adopt what was put there, ask the replica
- * whose it is, fly the canary. Each at its own pace, so that a storage that keeps one waiting doesn't blind the others.
+ * whose it is, fly the canary, verify some of it a day. Each at its own pace, so that a storage that keeps one waiting doesn't blind the others.
  * What it sees is written to `/run` after each look, for `status`.
  */
 export function startLoop(forge: Forge, log: (text: string) => void): Loop {
@@ -42,6 +43,7 @@ export function startLoop(forge: Forge, log: (text: string) => void): Loop {
   const news = newsOf(log);
   const highWater = keepHighWater(forge);
   const guard = guardLogs(forge);
+  const verification = verifyDaily(forge, () => owner.ours(), log);
   const startedAt = new Date().toISOString();
   let turn = 0;
   let mending: { since: number; found: Finding[] } = { since: 0, found: [] };
@@ -109,6 +111,7 @@ export function startLoop(forge: Forge, log: (text: string) => void): Loop {
     new Cron('*/10 * * * * *', options, () => whenOurs(() => highWater.publish().catch(() => undefined))),
     new Cron('55 * * * * *', options, highWater.save),
     new Cron('25 * * * * *', options, () => bundle.check()),
+    new Cron('*/10 * * * * *', options, verification.check),
     new Cron('0 17 * * * *', options, () => whenAlone(forge, () => clearAway(forge), undefined)),
   ];
   const nudge = nudgeReplication(forge, highWater.note);
@@ -121,6 +124,7 @@ export function startLoop(forge: Forge, log: (text: string) => void): Loop {
       nudge.close();
       owner.stop();
       bundle.stop();
+      verification.stop();
       rmSync(forge.paths.loop, { force: true });
       return Promise.resolve();
     },

@@ -69,6 +69,22 @@ export const fossilClone = (
   timeout: 24 * 3_600_000,
 });
 
+/**
+ * A clone of a file on this machine: Fossil copies it, takes private artifacts away, and works out anew all that follows from the
+ * artifacts (clone.c), as in every clone. What it needs besides the copy lies in `home`, too.
+ */
+export const fossilCloneFile = (program: string, clone: Place & { from: string; file: string }): Command => ({
+  argv: [
+    program,
+    ...['clone', '--no-open', '--once', '--nocompress', '--admin-user', 'fossilrepo'],
+    clone.from,
+    clone.file,
+  ],
+  env: { ...fossilEnvironment(clone.home), SQLITE_TMPDIR: clone.home },
+  accept: [1],
+  timeout: 24 * 3_600_000,
+});
+
 /** Checks the hash of every artifact. It answers 0 whatever it finds: see `readTestIntegrity`. */
 export const fossilTestIntegrity = (program: string, test: Place & { file: string }): Command => ({
   argv: [program, 'test-integrity', '--repository', test.file],

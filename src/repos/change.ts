@@ -16,6 +16,7 @@ import {
   type RepositoryStep,
 } from '../plan/repository.ts';
 import { addEvent } from '../store/events.ts';
+import { forgetVerifications } from '../store/verifications.ts';
 import { dropUndosOf } from './restore/kept.ts';
 import {
   findRepositoryById,
@@ -125,6 +126,7 @@ export async function purge(forge: Forge, row: Repository): Promise<void> {
   await applyRepositorySteps(planPurge(row), forge);
   forgetHighWater(forge.store, row.id);
   dropUndosOf(forge, row.id);
+  forgetVerifications(forge.store, row.id);
   removeRepository(forge.store, row.id);
 }
 

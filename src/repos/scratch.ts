@@ -5,12 +5,15 @@ import type { Paths } from '../config/paths.ts';
 /** A folder for one piece of work, gone when that ends: `using folder = scratch(paths)`. */
 export type Scratch = { path: string; [Symbol.dispose]: () => void };
 
+/** `verify`: a whole restored state, which nobody but a verification has. */
+export type ScratchKind = 'scratch' | 'verify';
+
 /**
  * Fossil notes every repository that it makes or opens in its home, and two that start at once in a new home fail
  * ("table global_config already exists"): so each piece of work has a home of its own.
  */
-export function scratch(paths: Pick<Paths, 'tmp'>): Scratch {
-  const path = mkdtempSync(join(paths.tmp, 'scratch-'));
+export function scratch(paths: Pick<Paths, 'tmp'>, kind: ScratchKind = 'scratch'): Scratch {
+  const path = mkdtempSync(join(paths.tmp, `${kind}-`));
   return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
 }
 
@@ -24,4 +27,10 @@ export function sweepScratch({ tmp }: Pick<Paths, 'tmp'>): void {
     const entry = lstatSync(path, { throwIfNoEntry: false });
     if (entry && Date.now() - entry.mtimeMs > oldest) rmSync(path, { recursive: true, force: true });
   }
+}
+
+/** Removes what killed verifications left, which may be as large as all else. The caller holds the `verify` lock: none is at work. */
+export function sweepVerifications({ tmp }: Pick<Paths, 'tmp'>): void {
+  for (const name of readdirSync(tmp))
+    if (name.startsWith('verify-')) rmSync(join(tmp, name), { recursive: true, force: true });
 }

@@ -74,4 +74,20 @@ export const migrations: readonly string[] = [
   ) STRICT;
   CREATE INDEX restore_repository ON restore(repository, begun_at);
   `,
+  `
+  -- Each time that a database's replica was restored aside and compared: a repository's by its id, or 'management'.
+  CREATE TABLE verification(
+    id INTEGER PRIMARY KEY,
+    database TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    outcome TEXT NOT NULL CHECK (outcome IN ('ok', 'wrong', 'not done')),
+    error TEXT CHECK ((error IS NULL) = (outcome = 'ok')),
+    txid INTEGER NOT NULL,
+    artifacts INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    fetch_ms INTEGER NOT NULL,
+    check_ms INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX verification_database ON verification(database, id);
+  `,
 ];

@@ -205,6 +205,25 @@ db.commit()`;
     await guest.must('systemctl start fossilrepo-bundle.service');
   });
 
+  test('the daily verification is done within the management part, when nobody else wants the processor', async () => {
+    const sql = "UPDATE setting SET value = '1' WHERE key = 'verification.round'";
+    await guest.must(`python3 - <<'END'
+import sqlite3
+db = sqlite3.connect("/var/lib/fossilrepo/fossilrepo.db", timeout=10)
+db.execute("""${sql}""")
+db.commit()
+END`);
+    const journal = 'journalctl --no-pager -o cat -u fossilrepo-management | grep "daily verification:"';
+    let said = '';
+    for (let tries = 0; said === '' && tries < 60; tries++) {
+      await sleep(1_000);
+      said = (await guest.run(journal)).stdout;
+    }
+    expect(said).toContain('daily verification: 2 of 2 databases come out of the replica');
+    expect(await guest.must('ls /data/work/tmp')).not.toContain('verify-');
+    await guest.must('fossilrepo backup verify');
+  });
+
   test('memory', async () => {
     const used = lines(
       await guest.must(

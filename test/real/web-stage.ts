@@ -65,6 +65,7 @@ export async function stageWeb(config = 'domain: forge.example.com\n'): Promise<
     ok: true,
     level: 'green',
     findings: [],
+    verified: { databases: 0, inLastWeek: 0, last: null },
     repositories: [],
     canary: null,
     lookedAt: new Date().toISOString(),

@@ -22,34 +22,39 @@ const finding = (level: Finding['level'], what: string): Finding => ({
   next: 'Do.',
 });
 
+const none = { since: undefined, databases: [] };
+const assess = (state: LoopState | undefined, findings: readonly Finding[], when: number) =>
+  assessHealth(state, findings, none, when);
+
 describe('assessHealth', () => {
   test('is green when everything was seen to be well a moment ago', () => {
-    expect(assessHealth(well, [], now)).toEqual({
+    expect(assess(well, [], now)).toEqual({
       ok: true,
       level: 'green',
       findings: [],
-      repositories: well.covered,
+      repositories: well.covered.map((one) => ({ ...one, verified: null })),
+      verified: { databases: 0, inLastWeek: 0, last: null },
       canary: sung,
       lookedAt: well.at,
     });
   });
 
   test('is red without a loop, and when the loop has not looked for a while', () => {
-    expect(assessHealth(undefined, [], now)).toMatchObject({ ok: false, level: 'red', lookedAt: null });
-    const stuck = assessHealth({ ...well, at: at(16) }, [], now);
+    expect(assess(undefined, [], now)).toMatchObject({ ok: false, level: 'red', lookedAt: null });
+    const stuck = assess({ ...well, at: at(16) }, [], now);
     expect(stuck.findings.map(({ what }) => what)).toEqual(['The loop has not looked for 16 s.']);
-    expect(assessHealth({ ...well, at: at(14) }, [], now).level).toBe('green');
+    expect(assess({ ...well, at: at(14) }, [], now).level).toBe('green');
   });
 
   test('yellow is still ok; one red makes it red', () => {
-    expect(assessHealth(well, [finding('yellow', 'Old.')], now)).toMatchObject({ ok: true, level: 'yellow' });
+    expect(assess(well, [finding('yellow', 'Old.')], now)).toMatchObject({ ok: true, level: 'yellow' });
     const both = [finding('yellow', 'Old.'), finding('red', 'Down.')];
-    expect(assessHealth(well, both, now)).toMatchObject({ ok: false, level: 'red', findings: both });
+    expect(assess(well, both, now)).toMatchObject({ ok: false, level: 'red', findings: both });
   });
 
   test('what the loop saw and what is seen now is said once', () => {
     const down = finding('red', 'edge does not answer');
-    expect(assessHealth({ ...well, findings: [down] }, [down], now).findings).toEqual([down]);
+    expect(assess({ ...well, findings: [down] }, [down], now).findings).toEqual([down]);
   });
 
   test('databases that are not safe are one finding a reason', () => {
@@ -57,7 +62,7 @@ describe('assessHealth', () => {
       covered(`r${index}`, `it was last in the replica ${index + 11} s ago`),
     );
     const state = { ...well, covered: [...many, covered('demo', "Litestream can't read it: x")] };
-    expect(assessHealth(state, [], now).findings.map(({ about, what }) => [about, what])).toEqual([
+    expect(assess(state, [], now).findings.map(({ about, what }) => [about, what])).toEqual([
       [
         'replica',
         '7 databases are not safe: it was last in the replica too long ago (r0, r1, r2, r3, r4 and 2 more)',
@@ -65,18 +70,16 @@ describe('assessHealth', () => {
       ['demo', "demo is not safe: Litestream can't read it: x"],
     ]);
     const one = { ...well, covered: [covered('demo', 'it was last in the replica 12 s ago')] };
-    expect(assessHealth(one, [], now).findings[0]?.what).toBe(
+    expect(assess(one, [], now).findings[0]?.what).toBe(
       'demo is not safe: it was last in the replica 12 s ago',
     );
   });
 
   test('a canary that failed or stays away is red; a server that has just started has time', () => {
     const failed = { ...well, canary: { ...sung, ok: false, error: 'no push' } };
-    expect(assessHealth(failed, [], now).findings.map(({ what }) => what)).toEqual([
-      'The canary failed: no push',
-    ]);
-    expect(assessHealth({ ...well, canary: { ...sung, at: at(151) } }, [], now).level).toBe('red');
-    expect(assessHealth({ ...well, startedAt: at(20), canary: null }, [], now).level).toBe('green');
-    expect(assessHealth({ ...well, startedAt: at(200), canary: null }, [], now).level).toBe('red');
+    expect(assess(failed, [], now).findings.map(({ what }) => what)).toEqual(['The canary failed: no push']);
+    expect(assess({ ...well, canary: { ...sung, at: at(151) } }, [], now).level).toBe('red');
+    expect(assess({ ...well, startedAt: at(20), canary: null }, [], now).level).toBe('green');
+    expect(assess({ ...well, startedAt: at(200), canary: null }, [], now).level).toBe('red');
   });
 });

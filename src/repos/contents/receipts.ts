@@ -67,6 +67,22 @@ export function newerThan(file: string, rcvid: number): Newer {
   return { checkins, other: items.length - checkins, artifacts, items, receipts };
 }
 
+/** What came with receipts after the one of number `rcvid`: artifacts by hash, unversioned files by name. @throws as `newerThan` */
+export function receivedAfter(
+  file: string,
+  rcvid: number,
+): { artifacts: Set<string>; unversioned: Set<string> } {
+  using snapshot = openSnapshot(file);
+  const column = (sql: string) =>
+    new Set(Array.from(snapshot.rows(sql, rcvid), (row) => printable(asText(row['value']), 200)));
+  return {
+    artifacts: column('SELECT uuid AS value FROM blob WHERE rcvid > ?1'),
+    unversioned: snapshot.has('unversioned')
+      ? column('SELECT name AS value FROM unversioned WHERE rcvid > ?1')
+      : new Set(),
+  };
+}
+
 /** Receipts without anything in them (Fossil makes one for each push that is let in) are not told. */
 function receiptsAfter(snapshot: Snapshot, rcvid: number): Receipt[] {
   const files = snapshot.has('unversioned')

@@ -106,23 +106,28 @@ async function newestKnown(
   }
 }
 
-/** The state itself, and what Litestream makes of it: the first transaction after an exchange holds all of it, here and in a folder's replica. */
-export function haveRoom(folder: string, bytes: number): void {
+/**
+ * Looks for room for a state and what becomes of it.
+ * @param bytes the state's size @param need.copies how often that is needed: the state itself, and what Litestream makes of it, since the
+ *   first transaction after an exchange holds all of it, here and in a folder's replica
+ * @throws OperatorError when the folder's disk has less left
+ */
+export function haveRoom(
+  folder: string,
+  bytes: number,
+  { copies = 3, next = 'Make room, or write the state to another disk: --into FOLDER.' } = {},
+): void {
   const { bavail, bsize } = statfsSync(folder);
-  const needed = 3 * bytes;
+  const needed = copies * bytes;
   if (bavail * bsize >= needed) return;
   throw new OperatorError(
     `The disk of ${folder} has ${prettyBytes(bavail * bsize)} left, and restoring needs ${prettyBytes(needed)}.`,
-    { next: 'Make room, or write the state to another disk: --into FOLDER.' },
+    { next },
   );
 }
 
-/** @throws OperatorError (check) when a state is of another repository, or anything in it has another hash than it should */
-export async function checkState(
-  forge: Pick<Forge, 'run' | 'config' | 'paths'>,
-  row: Pick<Repository, 'id' | 'name'>,
-  file: string,
-): Promise<StateCounts> {
+/** @throws OperatorError (check) when a state is of another repository */
+export function checkIdentity(row: Pick<Repository, 'id' | 'name'>, file: string): void {
   const id = repositoryId(file);
   if (id !== row.id)
     throw new OperatorError(
@@ -132,6 +137,15 @@ export async function checkState(
         exit: 'check',
       },
     );
+}
+
+/** @throws OperatorError (check) when a state is of another repository, or anything in it has another hash than it should */
+export async function checkState(
+  forge: Pick<Forge, 'run' | 'config' | 'paths'>,
+  row: Pick<Repository, 'id' | 'name'>,
+  file: string,
+): Promise<StateCounts> {
+  checkIdentity(row, file);
   using home = scratch(forge.paths);
   const { errors, ...counts } = await verifyRepository(
     forge.run,

@@ -38,6 +38,7 @@ export function healthSection(health: Health, now: number): Html {
     }
     <ul class="facts">
       <li>${inReplica(health)}</li>
+      <li>${verified(health, now)}</li>
       ${canary(health, now).map((fact) => html`<li>${fact}</li>`)}
       <li>${lookedAt === null ? 'never looked at' : `looked at ${ago(lookedAt, now)}`}</li>
       <li><a href="/health">as JSON</a></li>
@@ -49,6 +50,11 @@ function inReplica({ repositories }: Health): string {
   const safe = repositories.filter(({ ok }) => ok).length;
   const oldest = Math.max(0, ...repositories.map(({ ageSeconds }) => ageSeconds ?? 0));
   return `${safe} of ${repositories.length} databases in the replica, the oldest ${age(oldest)} ago`;
+}
+
+function verified({ verified: { databases, inLastWeek, last } }: Health, now: number): string {
+  const when = last === null ? '' : `, the last ${ago(last, now)}`;
+  return `${inLastWeek} of ${databases} restored aside and compared in the last week${when}`;
 }
 
 function canary({ canary: round }: Health, now: number): string[] {
