@@ -33,13 +33,16 @@ export function verifyDaily(
     const sample = dailyCount(ids, answered, now);
     // At its beginning: a round that ends the server is not begun again and again.
     noteRound(store, now);
-    const ended = spawn('setpriv', argvOf(paths.root, sample), { stdio: ['ignore', 'pipe', 'pipe'] });
+    const ended = spawn('nice', argvOf(paths.root, sample), { stdio: ['ignore', 'pipe', 'pipe'] });
     child = ended;
     let said = '';
     let talk = '';
     ended.stdout.setEncoding('utf8').on('data', (piece: string) => (said += piece));
     ended.stderr.setEncoding('utf8').on('data', (piece: string) => (talk += piece));
-    ended.on('error', (error) => log(`verification can't be begun: ${error.message}`));
+    ended.on('error', (error) => {
+      child = undefined;
+      log(`verification can't be begun: ${error.message}`);
+    });
     ended.on('close', () => {
       child = undefined;
       log(`daily verification: ${(said || talk || 'it ended without a word').trim()}`);
@@ -62,11 +65,8 @@ export function verifyDaily(
   };
 }
 
-/** It ends with us, however we end, and needs what we have in the environment: the secrets' folder, the compiled modules. */
+/** It needs what we have in the environment: the secrets' folder, the compiled modules. (`setpriv` doesn't start in the hardened unit.) */
 const argvOf = (root: string, sample: number): string[] => [
-  '--pdeathsig=TERM',
-  '--',
-  ...['nice', '-n', '19'],
-  ...[join(programHome, 'bin/fossilrepo'), '--root', root],
+  ...['-n', '19', join(programHome, 'bin/fossilrepo'), '--root', root],
   ...['backup', 'verify', '--sample', String(sample)],
 ];
