@@ -155,7 +155,7 @@ async function tooEarly({ store, files }: History, at: Date | undefined): Promis
   const headers = await pMap(starts, (file) => readHeader(store, file), { concurrency: batch });
   const times = headers.flatMap((header) => (typeof header === 'string' ? [] : [header.takenAt.getTime()]));
   const from = times.length === 0 ? undefined : new Date(Math.min(...times));
-  const to = new Date(Math.max(...files.map(({ modified }) => modified.getTime())));
+  const to = new Date(files.reduce((last, { modified }) => Math.max(last, modified.getTime()), 0));
   return new OperatorError(
     `There is no state of ${at === undefined ? 'it' : showInstant(at)} in the replica.`,
     {

@@ -30,7 +30,7 @@ export async function recoveryWindow(
   const single = levelKey(place, key, 0);
   for await (const object of store.list(single, { after: `${single}${hexTxid(merged)}` }))
     times.push(object.modified.getTime());
-  return { from: new Date(from), to: new Date(Math.max(...times)) };
+  return { from: new Date(from), to: new Date(times.reduce((last, time) => Math.max(last, time), 0)) };
 }
 
 /**
