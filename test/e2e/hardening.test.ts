@@ -46,7 +46,7 @@ db.commit()`;
     expect(asked).not.toContain('failed 0: 42');
     // The same page by a Fossil outside of the unit: it is the unit that hides it.
     const outside = await guest.must(
-      `cp /data/repos/demo.fossil /root/t.fossil; printf 'GET /home HTTP/1.0\\r\\nHost: x\\r\\n\\r\\n' >/root/ask; fossil http /root/t.fossil --nojail --in /root/ask --out /root/answer --ipaddr 127.0.0.1; cat /root/answer`,
+      `python3 -c 'import sqlite3; sqlite3.connect("/data/repos/demo.fossil").backup(sqlite3.connect("/root/t.fossil"))'; printf 'GET /home HTTP/1.0\\r\\nHost: x\\r\\n\\r\\n' >/root/ask; fossil http /root/t.fossil --nojail --in /root/ask --out /root/answer --ipaddr 127.0.0.1; cat /root/answer`,
     );
     // Debian 12 builds Fossil with Tcl.
     const built = (await guest.must('fossil version -v')).includes('TCL');
