@@ -11,7 +11,7 @@ import type { Forge } from '../forge.ts';
 import type { Finding } from '../health/finding.ts';
 import { placeOf } from '../plan/repository.ts';
 import { endCreation } from '../repos/create.ts';
-import { repositoryId } from '../repos/file.ts';
+import { idOfFile } from '../repos/file.ts';
 import { settle } from '../repos/change.ts';
 import { settleRestores } from '../repos/restore/settle.ts';
 import { markRoute } from '../repos/marks.ts';
@@ -161,7 +161,7 @@ export function mendInTurns(forge: Forge, turn: number): Finding[] {
 
 function mendInside(forge: Forge, row: Repository): void {
   const file = join(forge.paths.data, row.file);
-  if (repositoryId(file) !== row.id) {
+  if (idOfFile(file) !== row.id) {
     reject(forge, basename(file), `it was put over the repository ${row.name}, and is another one.`);
     return;
   }

@@ -62,6 +62,32 @@ export const repositoryId = (file: string): string | undefined =>
   reading(file, (database) => readSettings(database)(settings.id));
 
 /**
+ * The id of the file that lies there, though it may have been moved over another one whose log is still beside it: read together, the two
+ * can look like the former. A project's code never changes, so that it is the same in the file alone and with its own log.
+ * @throws OperatorError as `repositoryId` does
+ */
+export function idOfFile(file: string): string | undefined {
+  const alone = withoutLog(file);
+  if (alone === undefined) return repositoryId(file);
+  const { id, code } = alone;
+  // A new id may still be in the log alone.
+  if (id !== undefined || code !== reading(file, (database) => readSettings(database)(settings.code)))
+    return id;
+  return repositoryId(file);
+}
+
+/** What the file says whatever its log says; undefined when somebody wrote to it in this moment. */
+function withoutLog(file: string): { id: string | undefined; code: string | undefined } | undefined {
+  try {
+    using database = openRepository(file, { readOnly: true, withoutLog: true });
+    const value = readSettings(database);
+    return { id: value(settings.id), code: value(settings.code) };
+  } catch {
+    return undefined;
+  }
+}
+
+/**
  * Writes a repository's id, project name and description into its file; what is left out stays as it is.
  * @returns whether anything differed
  * @throws OperatorError when the file isn't there, is no repository, or stays locked for 15 s

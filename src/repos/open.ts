@@ -6,11 +6,16 @@ import { OperatorError } from '../errors.ts';
  * Opens a repository's file, which may have been written by somebody else: it can't make SQLite run functions with side
  * effects (`trusted_schema`) nor corrupt itself (`defensive`), and a missing file is never made.
  * Fossil waits 15 s for a lock, so this does, too.
+ * @param options.withoutLog reads the file alone, whatever a write-ahead log beside it says, and without locks
  * @throws OperatorError when there is no such file, or it is no database
  */
-export function openRepository(file: string, options: { readOnly: boolean; timeout?: number }): DatabaseSync {
+export function openRepository(
+  file: string,
+  options: { readOnly: boolean; timeout?: number; withoutLog?: boolean },
+): DatabaseSync {
   const url = pathToFileURL(file);
   url.searchParams.set('mode', options.readOnly ? 'ro' : 'rw');
+  if (options.withoutLog) url.searchParams.set('immutable', '1');
   let database: DatabaseSync | undefined;
   try {
     database = new DatabaseSync(url, {
