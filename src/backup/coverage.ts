@@ -79,6 +79,8 @@ function judged(
     return at.fresh
       ? { ok: true, ageSeconds, why: 'its first upload is not done yet' }
       : { ok: false, ageSeconds, why: 'it was never uploaded since Litestream started' };
+  if (found.lastSyncAt !== undefined && found.lastSyncAt.getTime() - at.now > at.maxAgeMs)
+    return { ok: false, ageSeconds: null, why: 'the clock was set back since it was last in the replica' };
   if (age > at.maxAgeMs)
     return { ok: false, ageSeconds, why: `it was last in the replica ${Math.round(age / 1000)} s ago` };
   return { ok: true, ageSeconds, why: '' };

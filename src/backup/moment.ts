@@ -65,13 +65,14 @@ export async function momentAt(history: History, { at, known }: MomentWish): Pro
   const last = needed.at(-1);
   const header = last && (await readHeader(history.store, last));
   if (header === undefined || typeof header === 'string') throw damaged(last?.key ?? history.key);
-  return { txid, files: needed, ...header, twice: at !== undefined && jumped(files, txid, at) };
+  return { txid, files: needed, ...header, twice: at !== undefined && jumped(history, txid, at) };
 }
 
-const jumped = (files: readonly HistoryFile[], txid: number, at: Date): boolean =>
-  files.some(
-    ({ level, max, modified }) => level === 0 && max < txid && modified.getTime() > at.getTime() + slack,
-  );
+/** Whether something that came before the found transaction has a later time than the instant. In a folder a file's time is its header's. */
+function jumped({ files, place }: History, txid: number, at: Date): boolean {
+  const limit = at.getTime() + (place.kind === 'directory' ? 0 : slack);
+  return files.some(({ level, max, modified }) => level === 0 && max < txid && modified.getTime() > limit);
+}
 
 /** The last transaction that one level's files lead to at an instant, or 0. */
 async function lastBefore({ store, files }: History, level: number, at: Date): Promise<number> {
@@ -82,6 +83,7 @@ async function lastBefore({ store, files }: History, level: number, at: Date): P
   let found = own[surely]?.max ?? 0;
   let past = false;
   const rest = own.slice(surely + 1);
+  const lastNear = rest.findLastIndex(({ modified }) => modified.getTime() <= limit + slack);
   for (let start = 0; start < rest.length; start += batch) {
     const asked = rest.slice(start, start + batch);
     const headers = await pMap(asked, (file) => readHeader(store, file), { concurrency: batch });
@@ -95,8 +97,8 @@ async function lastBefore({ store, files }: History, level: number, at: Date): P
       }
       past = header.takenAt.getTime() > limit;
       if (!past) found = file.max;
-      // A clock that was set back makes times jump; what arrived much later is past the instant all the same.
-      else if (file.modified.getTime() > limit + slack) return found;
+      // A clock that was set back makes times jump; when all that follows arrived much later, it is past the instant all the same.
+      else if (start + index > lastNear) return found;
     }
   }
   return found;

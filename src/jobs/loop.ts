@@ -37,7 +37,8 @@ const canaryPause = 55_000;
  */
 export function startLoop(forge: Forge, log: (text: string) => void): Loop {
   const failed = (error: unknown) => log(messageOf(error));
-  const tries = backoff(() => Date.now());
+  // A clock that is set back must keep nothing from being mended.
+  const tries = backoff(() => performance.now());
   const owner = watchOwner(forge, () => void look().catch(failed));
   const bundle = watchBundle(forge, () => owner.ours());
   const news = newsOf(log);
@@ -89,7 +90,8 @@ export function startLoop(forge: Forge, log: (text: string) => void): Loop {
     // While nothing may be written it would only say so once more.
     if (!owner.ours()) return;
     const { canary } = state;
-    if (canary?.ok === true && Date.now() - Date.parse(canary.at) < canaryPause) return;
+    // A clock that was set back must not keep it on the ground.
+    if (canary?.ok === true && Math.abs(Date.now() - Date.parse(canary.at)) < canaryPause) return;
     try {
       await whenAlone(forge, () => ensureCanary(forge), undefined);
       state = { ...state, canary: { ...(await flyCanary(forge)), ok: true, error: null } };

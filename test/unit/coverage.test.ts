@@ -62,6 +62,14 @@ describe('one database', () => {
   test('whose clock is ahead of ours is not of negative age', () => {
     expect(judge([seen({ lastSyncAt: new Date(now + 500) })])).toMatchObject({ ok: true, ageSeconds: 0 });
   });
+
+  test('that was in the replica at a time that is yet to come: the clock was set back, and nothing is known', () => {
+    expect(judge([seen({ lastSyncAt: new Date(now + 3_600_000) })])).toMatchObject({
+      ok: false,
+      ageSeconds: null,
+      why: 'the clock was set back since it was last in the replica',
+    });
+  });
 });
 
 test('what is replicated though nobody asked for it', () => {
