@@ -68,15 +68,20 @@ export function foregroundSupervisor(paths: Paths, config: Config, run: Run): Su
           },
         );
       process.kill(pid, 'SIGTERM');
-      for (let waited = 0; waited < 20_000; waited += 100) {
+      for (let waited = 0; waited < 2 * patience; waited += 100) {
         const now = readUp(paths)?.parts[part]?.pid;
         if (now !== undefined && now !== pid && isAlive(now)) return;
+        // As systemd does. Litestream waits 5 s for its storage, for one database after the other (Store.Close in its store.go).
+        if (waited === patience && now === pid && isAlive(pid)) process.kill(pid, 'SIGKILL');
         await sleep(100);
       }
       throw new OperatorError(`${part} did not come back.`, { next: 'Read what fossilrepo up says of it.' });
     },
   };
 }
+
+/** How long a part may take to end by itself. Milliseconds. */
+const patience = 10_000;
 
 const isAlive = (pid: number | undefined): boolean => pid !== undefined && startOf(pid) !== '';
 
