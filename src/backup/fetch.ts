@@ -43,11 +43,14 @@ export async function fetchRemote(
   try {
     await restoreTo(source, part, moment.txid, file);
   } catch (error) {
+    const reason = reasonOf(error);
+    // Litestream could not be run, was killed, or has no room here: no object is to blame, and none must be moved away.
+    if (reason === '' || /no space left/i.test(reason)) throw error;
     const culprit = await firstUnreadable(source, part, moment.files, file).catch(() => undefined);
     if (culprit === undefined) throw error;
     const others = history.filter((other) => other !== culprit);
     const problem = damaged(culprit.key, filesFor(others, moment.txid).missing === undefined);
-    throw new OperatorError(`${problem.message} ${reasonOf(error)}`, {
+    throw new OperatorError(`${problem.message} ${reason}`, {
       ...(problem.next !== undefined && { next: problem.next }),
       exit: 'check',
       cause: error,
