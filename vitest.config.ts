@@ -1,6 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
-/** `unit` compares data, `real` runs the real programs in a temporary root, `e2e` types commands on fresh servers. */
+/** `unit` compares data, `real` runs the real programs in a temporary root, `e2e` types commands on fresh servers, `faults` breaks
+ * a running server while people push. */
 export default defineConfig({
   test: {
     projects: [
@@ -21,6 +22,16 @@ export default defineConfig({
           testTimeout: 600_000,
           hookTimeout: 600_000,
           fileParallelism: false,
+        },
+      },
+      {
+        test: {
+          name: 'faults',
+          include: ['test/faults/**/*.test.ts'],
+          testTimeout: 600_000,
+          hookTimeout: 120_000,
+          // Mostly waiting.
+          maxWorkers: 2,
         },
       },
     ],

@@ -1,34 +1,14 @@
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { eventually, startForge } from './forge.ts';
 import { measured } from './processes.ts';
 import { startPusher } from './pusher.ts';
-
-/** A disk of its own, of a few megabytes; mounting it needs root, as test/all has. */
-function smallDisk() {
-  const folder = mkdtempSync(join(tmpdir(), 'small-disk-'));
-  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=8m,mode=0777', 'tmpfs', folder]);
-  return {
-    folder: join(folder, 'replica'),
-    fill: () => {
-      const { bavail, bsize } = statfsSync(folder);
-      writeFileSync(join(folder, 'others'), Buffer.alloc(bavail * bsize));
-    },
-    empty: () => rmSync(join(folder, 'others')),
-    [Symbol.dispose]: () => {
-      execFileSync('umount', ['--lazy', folder]);
-      rmSync(folder, { recursive: true });
-    },
-  };
-}
+import { smallDisk } from './small-disk.ts';
 
 test('the disk of the replica is full: red; when there is room again all is sent', async () => {
   using disk = smallDisk();
   await using forge = await startForge({
-    config: { replica: { url: `file://${disk.folder}`, maxAge: '5s' } },
+    config: { replica: { url: `file://${join(disk.folder, 'replica')}`, maxAge: '5s' } },
   });
   await using pusher = await startPusher(forge, 'busy');
   const status = () => forge.cli('status');

@@ -14,35 +14,57 @@ import type { TestForge } from './forge.ts';
 
 const litestream = join(programHome, 'embedded/programs/bin/litestream');
 
-/** Somebody who commits and pushes, all the time or when told. A commit counts as acknowledged when the push succeeded and the server's file had it. */
-export async function startPusher(forge: TestForge, name: string, { pushing = true } = {}) {
+export type Pusher = Awaited<ReturnType<typeof startPusher>>;
+
+/**
+ * Somebody who commits and pushes, all the time or when told. A commit counts as acknowledged when the push succeeded and the server's
+ * file had it.
+ * @param options.every how long to wait after each push, in milliseconds
+ */
+export async function startPusher(forge: TestForge, name: string, { pushing = true, every = 150 } = {}) {
   const person = newPerson();
   const { token } = await forge.json<{ token: string }>('user', 'token', 'admin');
   const shown = await forge.json<Shown>('repo', 'create', name);
   const folder = await person.checkout(shown.cloneUrl, `admin:${token}`);
   const acknowledged: string[] = [];
+  const acknowledgedAt: number[] = [];
   let refused = 0;
+  let going = pushing;
+  let last: Promise<unknown> = Promise.resolve();
   const ended = new AbortController();
 
   const one = async (): Promise<boolean> => {
     const number = acknowledged.length + refused;
     const hash = await person.commit(folder, `file-${number}.txt`, `${number} ${Math.random()}`);
-    const taken = (await person.push(folder)) && has(shown.path, [hash]).length === 0;
-    if (taken) acknowledged.push(hash);
-    else refused += 1;
+    const taken = (await person.push(folder)) && holds(shown.path, hash);
+    if (taken) {
+      acknowledged.push(hash);
+      acknowledgedAt.push(Date.now());
+    } else refused += 1;
     return taken;
   };
   const working = (async () => {
     while (pushing && !ended.signal.aborted) {
-      await one();
-      await sleep(150);
+      if (going) await (last = one());
+      await sleep(every);
     }
   })();
 
   return {
     ...shown,
     acknowledged,
+    /** When each of them was, in milliseconds since 1970. */
+    acknowledgedAt,
     refused: () => refused,
+    /** Ends the pushing for now; the last push is done. */
+    pause: async () => {
+      going = false;
+      await last;
+    },
+    /** Goes on with it. */
+    go: () => {
+      going = true;
+    },
     /** Ends the pushing; the last push is done. */
     stop: async () => {
       ended.abort();
@@ -50,7 +72,7 @@ export async function startPusher(forge: TestForge, name: string, { pushing = tr
     },
     one,
     /** A push of all that the clone has, without a new commit. */
-    push: () => person.push(folder),
+    push: (...args: string[]) => person.push(folder, ...args),
     /** What somebody with a shell on the server does to the live file with Fossil. */
     byHand: async (command: string, ...input: string[]) => {
       const as = process.getuid?.() === 0 ? statSync(shown.path) : undefined;
@@ -81,8 +103,17 @@ export async function startPusher(forge: TestForge, name: string, { pushing = tr
   };
 }
 
+/** Whether a repository's file holds a check-in; one that was moved away in between does not. */
+function holds(file: string, hash: string): boolean {
+  try {
+    return has(file, [hash]).length === 0;
+  } catch {
+    return false;
+  }
+}
+
 /** Those of the hashes that are not in a repository's file. */
-function has(file: string, hashes: readonly string[]): string[] {
+export function has(file: string, hashes: readonly string[]): string[] {
   using database = disposable(new DatabaseSync(file, { readOnly: true, timeout: 10_000 }));
   const found = database.prepare('SELECT 1 FROM blob WHERE uuid = ? AND size >= 0');
   return hashes.filter((hash) => found.get(hash) === undefined);
@@ -91,13 +122,26 @@ function has(file: string, hashes: readonly string[]): string[] {
 const disposable = (database: DatabaseSync) =>
   Object.assign(database, { [Symbol.dispose]: () => database.close() });
 
-async function restore(root: string, id: string, to: string): Promise<void> {
+/**
+ * Restores a repository with Litestream alone.
+ * @param txid to which transaction, as Litestream writes it; undefined: the last one
+ */
+export async function restore(root: string, id: string, to: string, txid?: string): Promise<void> {
   const paths = pathsUnder(root);
   const { replica } = loadConfig(paths);
   const url = replicaUrl(replica, instanceOf(root), `repos/${id}`);
   const keys = replica.url.startsWith('s3:') ? join(paths.secrets, 'storage') : undefined;
   await run({
-    argv: [litestream, 'restore', '-integrity-check', 'full', '-o', to, url],
+    argv: [
+      litestream,
+      'restore',
+      '-integrity-check',
+      'full',
+      ...(txid === undefined ? [] : ['-txid', txid]),
+      '-o',
+      to,
+      url,
+    ],
     env: cleanEnvironment(litestreamEnvironment(keys)),
   });
 }

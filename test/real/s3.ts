@@ -20,6 +20,8 @@ export type S3 = {
   stop(): Promise<void>;
   /** Starts it again on the same port over the same objects. */
   start(): Promise<void>;
+  /** Starts it again with other keys; the former ones are refused from then on. */
+  rotate(): Promise<Pick<S3, 'accessKeyId' | 'secretAccessKey'>>;
   /** Ends the server and removes its objects. */
   [Symbol.asyncDispose](): Promise<void>;
 };
@@ -31,7 +33,8 @@ export async function startS3(): Promise<S3> {
   const folder = join(root, bucket);
   mkdirSync(folder);
   const port = await freePort();
-  const [accessKeyId, secretAccessKey] = ['TESTKEY', 'test-secret'];
+  let keys = { accessKeyId: 'TESTKEY', secretAccessKey: 'test-secret' };
+  let rotations = 0;
   let server: ChildProcess | undefined;
 
   async function stop(): Promise<void> {
@@ -47,7 +50,7 @@ export async function startS3(): Promise<S3> {
     // With `--dir-cache-time 0s` each request waits seconds for a directory; so what is changed in the folder by hand shows after a restart only.
     const options = ['--addr', `127.0.0.1:${port}`, '--vfs-cache-mode', 'off', '--config', '/dev/null'];
     server = spawn(rclone, ['serve', 's3', ...options, root], {
-      env: { ...cleanEnvironment(), RCLONE_AUTH_KEY: `"${accessKeyId},${secretAccessKey}"` },
+      env: { ...cleanEnvironment(), RCLONE_AUTH_KEY: `"${keys.accessKeyId},${keys.secretAccessKey}"` },
       stdio: 'ignore',
     });
     await once(server, 'spawn');
@@ -58,11 +61,17 @@ export async function startS3(): Promise<S3> {
   return {
     endpoint: `http://127.0.0.1:${port}`,
     bucket,
-    accessKeyId,
-    secretAccessKey,
+    ...keys,
     folder,
     stop,
     start,
+    rotate: async () => {
+      rotations += 1;
+      keys = { accessKeyId: `TESTKEY${rotations}`, secretAccessKey: `test-secret-${rotations}` };
+      await stop();
+      await start();
+      return keys;
+    },
     async [Symbol.asyncDispose]() {
       await stop();
       rmSync(root, { recursive: true, force: true });

@@ -1,0 +1,86 @@
+import { expect } from 'vitest';
+import { cutShort, isOpen, succeed } from './cut-short.ts';
+import type { Fault } from './fault.ts';
+import { bringBack, keptOrLive } from './kept.ts';
+import { tryFaults } from './try-faults.ts';
+
+// A command of fossilrepo is killed at a random moment and run again. The restore of a whole server (`install --from`) belongs here, too.
+
+/** What a second restore says of one that was killed after it had begun to touch the repository. */
+const told = (text: string): string =>
+  /was cut short: (it has taken place|nothing was changed)/.exec(text)?.[1] ?? 'it had touched nothing yet';
+
+const restoreKilled: Fault = {
+  name: '`restore` killed',
+  once: async (stage, luck) => {
+    const { name, url } = stage.pushers[0];
+    const argv = [
+      'restore',
+      name,
+      '--at',
+      new Date(Date.now() - luck.between(0, 3_000)).toISOString(),
+      '--yes',
+    ];
+    const how = await cutShort(stage, luck, { longest: 2_500, argv });
+    await isOpen([url]);
+    keptOrLive(stage, stage.pushers[0]);
+    const { stderr } = await succeed(stage, ...argv);
+    keptOrLive(stage, stage.pushers[0]);
+    await bringBack(stage.pushers[0]);
+    return `${how}; run again: ${how === 'killed' ? told(stderr) : 'restored once more'}`;
+  },
+};
+
+const undoKilled: Fault = {
+  name: '`restore --undo` killed',
+  once: async (stage, luck) => {
+    const { name, url } = stage.pushers[0];
+    await succeed(stage, 'restore', name, '--at', new Date(Date.now() - 2_000).toISOString(), '--yes');
+    const argv = ['restore', name, '--undo', '--yes'];
+    const how = await cutShort(stage, luck, { longest: 2_500, argv });
+    await isOpen([url]);
+    keptOrLive(stage, stage.pushers[0]);
+    const { stderr } = await succeed(stage, ...argv);
+    keptOrLive(stage, stage.pushers[0]);
+    await bringBack(stage.pushers[0]);
+    return `${how}; run again: ${how === 'killed' ? told(stderr) : 'taken back once more'}`;
+  },
+};
+
+const renameKilled: Fault = {
+  name: '`repo rename` killed',
+  once: async (stage, luck) => {
+    const { name, url } = stage.pushers[0];
+    const aside = `${name}-aside`;
+    const how = await cutShort(stage, luck, { longest: 1_500, argv: ['repo', 'rename', name, aside] });
+    await isOpen([url, url.replace(name, aside)]);
+    const again = await stage.forge.cli('repo', 'rename', name, aside);
+    if (again.code !== 0) expect(again.stderr).toContain(`There is no repository ${name}`);
+    await succeed(stage, 'repo', 'rename', aside, name);
+    await isOpen([url]);
+    return `${how}; ${again.code === 0 ? 'it had the former name' : 'it had the new name'}`;
+  },
+};
+
+const maintainKilled: Fault = {
+  name: '`repo maintain` killed',
+  once: async (stage, luck) => {
+    const { name, url } = stage.pushers[0];
+    const argv = ['repo', 'maintain', name];
+    const how = await cutShort(stage, luck, { longest: 2_500, argv });
+    await isOpen([url]);
+    await succeed(stage, ...argv);
+    return `${how}; run again: done`;
+  },
+};
+
+const backupNowKilled: Fault = {
+  name: '`backup now` killed',
+  once: async (stage, luck) => {
+    const how = await cutShort(stage, luck, { longest: 600, argv: ['backup', 'now'] });
+    await succeed(stage, 'backup', 'now');
+    return `${how}; run again: done`;
+  },
+};
+
+tryFaults('directory', [restoreKilled, undoKilled, renameKilled, maintainKilled, backupNowKilled]);

@@ -1,0 +1,41 @@
+import { expect } from 'vitest';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { succeed } from './cut-short.ts';
+import type { Fault } from './fault.ts';
+import { keysFile, type Stage } from './stage.ts';
+import { tryFaults } from './try-faults.ts';
+import type { Mood } from './unruly.ts';
+
+/** The storage behaves badly for some seconds. A commit is called unsafe after 5 s, so some tries end before anybody says so. */
+const behaves = (name: string, mood: Mood, longest: number): Fault => ({
+  name,
+  once: async (stage, luck) => {
+    const lasted = luck.between(1_000, longest);
+    await stage.s3().become(mood);
+    await sleep(lasted);
+    const red = (await saysRed(stage)) ? 'it was said' : 'it was over before it counted';
+    await stage.s3().become('well');
+    return red;
+  },
+});
+
+const saysRed = async (stage: Stage): Promise<boolean> =>
+  (await stage.forge.cli('backup', 'status')).code === 4;
+
+tryFaults('s3', [
+  behaves('S3 refuses connections', 'away', 10_000),
+  behaves('S3 answers 500', 'broken', 10_000),
+  behaves('S3 is full (507)', 'full', 10_000),
+  behaves('S3 takes 2 s for each answer', 'slow', 10_000),
+  {
+    name: "the storage's keys are replaced there, then here",
+    once: async (stage, luck) => {
+      const keys = await stage.s3().rotate();
+      await sleep(luck.between(0, 8_000));
+      const now = await stage.forge.cli('backup', 'now');
+      expect(now.code, 'with keys that were revoked').not.toBe(0);
+      await succeed(stage, 'install', '--yes', '--storage-keys', keysFile(stage.forge.root, keys));
+      return '`backup now` failed until `install --storage-keys`';
+    },
+  },
+]);

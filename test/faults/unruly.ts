@@ -1,0 +1,80 @@
+import { once } from 'node:events';
+import { Agent, createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { freePort, type S3 } from '../real/s3.ts';
+
+/** How a storage behaves: `broken` answers 500 to all, `full` 507 to what would be stored, `slow` waits two seconds with each answer. */
+export type Mood = 'well' | 'broken' | 'full' | 'slow' | 'away';
+
+/** A storage that can be made to behave badly. */
+export type UnrulyS3 = S3 & {
+  /** From the next request on; what is under way is cut off when it goes away. */
+  become: (mood: Mood) => Promise<void>;
+};
+
+const latency = 2_000;
+
+/** Passes requests on to a storage, or doesn't. The storage stays the caller's to end. */
+export async function unruly(s3: S3): Promise<UnrulyS3> {
+  let mood: Mood = 'well';
+  const agent = new Agent({ keepAlive: true });
+  const port = await freePort();
+  const server = createServer((incoming, outgoing) => void answer(incoming, outgoing));
+
+  async function answer(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
+    const { method = '', url = '', headers } = incoming;
+    if (
+      mood === 'broken' ||
+      (mood === 'full' && ['PUT', 'POST'].includes(method) && !url.includes('?delete'))
+    ) {
+      // Read to the end, as a server does that finds out late.
+      incoming.resume();
+      await once(incoming, 'end').catch(() => undefined);
+      refuse(outgoing, mood);
+      return;
+    }
+    if (mood === 'slow') await sleep(latency);
+    // The signature is over the address that the client used: its Host header goes along.
+    const passed = request(s3.endpoint + url, { method, headers, agent }, (said) => {
+      outgoing.writeHead(said.statusCode ?? 502, said.headers);
+      said.pipe(outgoing);
+    });
+    passed.on('error', () => outgoing.destroy());
+    incoming.pipe(passed);
+  }
+
+  const listen = async () => {
+    server.listen(port, '127.0.0.1');
+    await once(server, 'listening');
+  };
+  const leave = async () => {
+    const closed = once(server, 'close');
+    server.close();
+    server.closeAllConnections();
+    await closed;
+  };
+  await listen();
+  return {
+    ...s3,
+    endpoint: `http://127.0.0.1:${port}`,
+    become: async (wanted) => {
+      const before = mood;
+      mood = wanted;
+      if (wanted === 'away' && before !== 'away') await leave();
+      if (wanted !== 'away' && before === 'away') await listen();
+    },
+    async [Symbol.asyncDispose]() {
+      if (mood !== 'away') await leave();
+      agent.destroy();
+    },
+  };
+}
+
+function refuse(outgoing: ServerResponse, mood: 'broken' | 'full'): void {
+  const [status, code, message] =
+    mood === 'full'
+      ? [507, 'InsufficientStorage', 'There is no space left.']
+      : [500, 'InternalError', 'We encountered an internal error.'];
+  outgoing.writeHead(status, { 'content-type': 'application/xml' });
+  outgoing.end(`<?xml version="1.0"?><Error><Code>${code}</Code><Message>${message}</Message></Error>`);
+}
