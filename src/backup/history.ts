@@ -1,12 +1,12 @@
-import { levelKey, levels, type ReplicaPlace, transactionsOf } from './location.ts';
+import { levelKey, levelOf, levels, type ReplicaPlace, transactionsOf } from './location.ts';
 import type { ReplicaObject, ReplicaStore } from './store.ts';
 
 /** One LTX file in the replica: the pages that the transactions `min` to `max` left, all of the database's when `min` is 1. */
 export type HistoryFile = ReplicaObject & { level: number; min: number; max: number };
 
 /**
- * Everything that the replica holds of one database, by level, then by transaction. The lower levels are listed first: what is merged
- * meanwhile is seen twice, not never.
+ * Everything that the replica holds of one database, by level, then by transaction. S3 lists in the order of keys, so that all levels come
+ * by one request, the lower ones first: what is merged meanwhile is seen twice, not never. A folder has no order and is listed by level.
  * @param key `partKey(instance, part)`
  */
 export async function listHistory(
@@ -15,10 +15,12 @@ export async function listHistory(
   key: string,
 ): Promise<HistoryFile[]> {
   const files: HistoryFile[] = [];
-  for (const level of levels)
-    for await (const object of store.list(levelKey(place, key, level))) {
+  const parts = place.kind === 's3' ? [`${key}/`] : levels.map((level) => levelKey(place, key, level));
+  for (const part of parts)
+    for await (const object of store.list(part)) {
       const transactions = transactionsOf(object.key);
-      if (transactions) files.push({ ...object, level, ...transactions });
+      const level = levelOf(place, key, object.key);
+      if (transactions && level !== undefined) files.push({ ...object, level, ...transactions });
     }
   return files.sort((a, b) => a.level - b.level || a.min - b.min || a.max - b.max);
 }

@@ -73,6 +73,17 @@ export function levelKey(place: Pick<ReplicaPlace, 'kind'>, key: string, level: 
   return place.kind === 'directory' ? `${key}/ltx/${level}/` : `${key}/${String(level).padStart(4, '0')}/`;
 }
 
+/** The level that an object of a database belongs to; undefined for any other object. */
+export const levelOf = (
+  place: Pick<ReplicaPlace, 'kind'>,
+  key: string,
+  object: string,
+): (typeof levels)[number] | undefined =>
+  levels.find((level) => {
+    const folder = levelKey(place, key, level);
+    return object.startsWith(folder) && !object.includes('/', folder.length);
+  });
+
 /** What an LTX file's name says: it holds the transactions `min` to `max`, both included. Undefined for any other file. */
 export function transactionsOf(key: string): { min: number; max: number } | undefined {
   const [, min, max] = /(?:^|\/)([0-9a-f]{16})-([0-9a-f]{16})\.ltx$/.exec(key) ?? [];

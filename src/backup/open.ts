@@ -4,12 +4,24 @@ import { type ReplicaConfig, replicaPlace } from './location.ts';
 import { s3Store } from './s3-store.ts';
 import type { ReplicaStore } from './store.ts';
 
+type Opened = { keys: StorageCredentials | undefined; store: ReplicaStore };
+
+/** By configuration, as it was read: each S3 client has connections of its own, and a restore of many asks thousands of times. */
+const opened = new WeakMap<ReplicaConfig, Opened>();
+
 /**
- * The storage that the configuration names. Nothing is connected to before the first call.
+ * The storage that the configuration names. Nothing is connected to before the first call; called again with the same configuration and keys
+ * it is the same one.
  * @throws OperatorError (configuration) when the address can't be used
  */
 export function openReplicaStore(replica: ReplicaConfig, keys: StorageCredentials | undefined): ReplicaStore {
+  const before = opened.get(replica);
+  if (before !== undefined && before.keys === keys) return before.store;
   const place = replicaPlace(replica);
-  if (place.kind === 'directory') return directoryStore(place.folder);
-  return s3Store(place, keys && { accessKeyId: keys.id, secretAccessKey: keys.secret.reveal() });
+  const store =
+    place.kind === 'directory'
+      ? directoryStore(place.folder)
+      : s3Store(place, keys && { accessKeyId: keys.id, secretAccessKey: keys.secret.reveal() });
+  opened.set(replica, { keys, store });
+  return store;
 }

@@ -1,6 +1,7 @@
 import { readBringing } from '../apply/bringing.ts';
 import { readHighWater } from '../backup/high-water.ts';
 import { openReplicaStore } from '../backup/open.ts';
+import { writeLitestreamConfig } from '../backup/replicate.ts';
 import { messageOf, OperatorError } from '../errors.ts';
 import { changeForge } from '../forge.ts';
 import { pathsUnder } from '../config/paths.ts';
@@ -27,6 +28,7 @@ export async function bringRepositories(options: GlobalOptions): Promise<void> {
     // Nobody was told of one that was only being made.
     for (const { id } of all.filter(({ state }) => state === 'creating')) removeRepository(forge.store, id);
     const rows = all.filter(({ state }) => state !== 'creating');
+    forge.out.say(`Fetching and checking ${rows.length} repositories:`);
     let finished = 0;
     const { done, failed } = await attemptAll(rows, atOnce, async (row) => {
       const counts = await bringBack(forge, row, { at, known });
@@ -37,6 +39,7 @@ export async function bringRepositories(options: GlobalOptions): Promise<void> {
       forge.out.say(`- ${row.name}: ${what} (${finished} of ${rows.length})`);
       return counts;
     }).catch((error: unknown) => ({ done: [], failed: rows.map((item) => ({ item, error })) }));
+    writeLitestreamConfig(forge);
     const problems = failed.map(({ item, error }) => ({ name: item.name, error: messageOf(error) }));
     for (const { name, error } of problems) forge.out.warn(`${name} could not be brought back: ${error}`);
     forge.out.result({ repositories: done.length, failed: problems }, '');

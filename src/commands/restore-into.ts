@@ -48,7 +48,7 @@ export async function restoreInto(
 
 async function writeStates(forge: Forge, rows: readonly Repository[], { at, into }: Wish): Promise<void> {
   forge.out.say(`To ${showInstant(at)}:`);
-  const { done, failed } = await attemptAll(rows, 4, (row) =>
+  const { done, failed } = await attemptAll(rows, 8, (row) =>
     writeState(forge, row, at, join(into, `${row.name}.fossil`)),
   );
   const restored = done.map(({ item, value }) => ({

@@ -11,6 +11,8 @@ import { ownVersion } from '../../src/system/version.ts';
 import { startForge } from '../real/forge.ts';
 import { startS3 } from '../real/s3.ts';
 import { counted } from './asked.ts';
+import { bringAllBack } from './bring-back.ts';
+import { closed } from './closed.ts';
 import { create, created } from './create.ts';
 import { firstPage } from './first-page.ts';
 import { idle } from './idle.ts';
@@ -19,6 +21,7 @@ import { fillUpTo } from './many.ts';
 import { page } from './page.ts';
 import { push } from './push.ts';
 import { requests } from './requests.ts';
+import { makeLarge, ofSize, restoreOne } from './restore.ts';
 import { type Bench, leftOut, type Row, showRows } from './row.ts';
 import { version } from './version.ts';
 
@@ -78,6 +81,21 @@ async function inDirectory(): Promise<void> {
   await pushes('push directory most', most);
 }
 
+async function restored(): Promise<void> {
+  await using forge = await startForge();
+  const stored = join(forge.root, 'var/backups/fossilrepo');
+  await forge.json('repo', 'create', 'small', '--visibility', 'public');
+  const large = bench.quick ? [5] : [50, 500];
+  await measure('closed small', () => closed(bench, forge, 'small', '250 kB'));
+  for (const megabytes of large)
+    await measure(`restore ${megabytes}`, () => restoreOne(bench, forge, stored, megabytes));
+  const [first = 0] = large;
+  await measure('closed large', async () => {
+    if (!asked(`restore ${first}`)) await makeLarge(forge, ofSize(first), first);
+    return closed(bench, forge, ofSize(first), `${first} MB`);
+  });
+}
+
 async function inS3(): Promise<void> {
   await using storage = await startS3();
   await using s3 = await counted(storage);
@@ -117,6 +135,9 @@ if ([...withDirectory, ...pushed('directory')].some(asked))
   await inDirectory().catch((error: unknown) => rows.push(failed('the forge with a directory', error)));
 if ([...pushed('S3'), 'requests S3'].some(asked))
   await inS3().catch((error: unknown) => rows.push(failed('the forge with S3', error)));
+if (['closed small', 'closed large', 'restore 5', 'restore 50', 'restore 500'].some(asked))
+  await restored().catch((error: unknown) => rows.push(failed('the forge with large repositories', error)));
+await measure('bring back', () => bringAllBack(bench));
 await measure('first page', () => firstPage(bench));
 process.stdout.write(
   values.json ? `${JSON.stringify({ about, rows }, null, 2)}\n` : `${about}\n\n${showRows(rows)}\n`,

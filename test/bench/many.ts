@@ -13,15 +13,7 @@ export async function fillUpTo(forge: TestForge, total: number): Promise<void> {
     await commitFile(model, join(forge.root, 'model-home'), 'a.txt', 'a\n');
   }
   const { repositories } = await forge.json<{ repositories: unknown[] }>('repo', 'list');
-  const folder = join(forge.root, 'data/repos');
-  const { uid, gid } = statSync(folder);
-  for (let n = repositories.length; n < total; n++) {
-    const beside = join(forge.root, 'data', `many-${n}.part`);
-    copyFileSync(model, beside);
-    chmodSync(beside, 0o660);
-    if (process.getuid?.() === 0) chownSync(beside, uid, gid);
-    renameSync(beside, join(folder, `many-${n}.fossil`));
-  }
+  for (let n = repositories.length; n < total; n++) putBeside(forge, model, `many-${n}`);
   await eventually(
     async () => {
       const { stdout } = await forge.cli('--json', 'backup', 'status');
@@ -32,4 +24,15 @@ export async function fillUpTo(forge: TestForge, total: number): Promise<void> {
     600_000,
     `${total} repositories in the replica`,
   );
+}
+
+/** Puts a copy of a file into the folder, as an operator would, to be adopted under a name. */
+export function putBeside(forge: TestForge, file: string, name: string): void {
+  const folder = join(forge.root, 'data/repos');
+  const { uid, gid } = statSync(folder);
+  const beside = join(forge.root, 'data', `${name}.part`);
+  copyFileSync(file, beside);
+  chmodSync(beside, 0o660);
+  if (process.getuid?.() === 0) chownSync(beside, uid, gid);
+  renameSync(beside, join(folder, `${name}.fossil`));
 }

@@ -31,6 +31,8 @@ export async function startForge(
     env?: Readonly<Record<string, string>>;
     /** The bare folder of a server that does not know yet what it will be. */
     bare?: boolean;
+    /** How long it may take until it is up. Milliseconds. */
+    patience?: number;
   } = {},
 ) {
   const root = mkdtempSync(join(tmpdir(), 'forge-'));
@@ -63,7 +65,7 @@ export async function startForge(
     child.stderr?.on('data', (piece: Buffer) => (log += piece.toString()));
     child.stdout?.on('data', (piece: Buffer) => (up += piece.toString()));
     for (let waited = 0; !up.includes('Next:'); waited += 100) {
-      if (child.exitCode !== null || child.signalCode !== null || waited > 60_000)
+      if (child.exitCode !== null || child.signalCode !== null || waited > (options.patience ?? 60_000))
         throw new Error(`up did not come up:\n${log}${up}`);
       await sleep(100);
     }

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { fossilEnvironment } from '../../src/programs/fossil.ts';
+import { fossilEnvironment, fossilTestIntegrity, readTestIntegrity } from '../../src/programs/fossil.ts';
 import { verifyRepository } from '../../src/repos/verify.ts';
 import { run } from '../../src/system/run.ts';
 import { commitFile, initRepository, query } from './support/fossil-lab.ts';
@@ -44,6 +44,60 @@ test('a good repository has no errors and is not written to', async () => {
   const before = digest(good);
   expect(await verify(good)).toEqual({ artifacts: 3, unversioned: 3, errors: [] });
   expect(digest(good)).toBe(before);
+});
+
+describe('a small one is read without Fossil', () => {
+  const nobody = () => Promise.reject(new Error('Fossil was asked'));
+  const alone = (file: string) => verifyRepository(nobody, { program: 'fossil', home }, file);
+  const chained = join(folder, 'chained.fossil');
+  beforeAll(async () => {
+    copyFileSync(good, chained);
+    const lines = Array.from(
+      { length: 400 },
+      (_, number) => `line ${number} ${randomBytes(9).toString('hex')}`,
+    );
+    for (const number of [10, 200, 390, 0]) {
+      lines[number] = `changed ${number}`;
+      await commitFile(chained, home, 'long.txt', lines.join('\n'));
+    }
+  });
+
+  test('with as many artifacts as Fossil counts, deltas of deltas among them', async () => {
+    expect(
+      query(chained, 'SELECT 1 FROM delta WHERE srcid IN (SELECT rid FROM delta)').length,
+    ).toBeGreaterThan(0);
+    const { artifacts } = readTestIntegrity(
+      (await run(fossilTestIntegrity('fossil', { file: chained, home }))).stdout,
+    );
+    expect(artifacts).toBe(11);
+    expect(await alone(chained)).toEqual({ artifacts, unversioned: 3, errors: [] });
+  });
+
+  test('and Fossil is asked when any byte of any artifact differs, when one is private, and when there is much', async () => {
+    const blobs = query(chained, 'SELECT rid, length(content) AS bytes FROM blob');
+    for (const { rid, bytes } of blobs)
+      for (const place of [2, 5, Math.floor(Number(bytes) / 2), Number(bytes) - 1]) {
+        const file = join(folder, 'flipped.fossil');
+        copyFileSync(chained, file);
+        using database = new DatabaseSync(file);
+        const row = database.prepare('SELECT content FROM blob WHERE rid = ?').get(Number(rid));
+        const content = Buffer.from(row?.['content'] as Uint8Array);
+        content[place] = (content[place] ?? 0) ^ 0x10;
+        database.prepare('UPDATE blob SET content = ? WHERE rid = ?').run(content, Number(rid));
+        await expect(alone(file), `byte ${place} of artifact ${String(rid)}`).rejects.toThrow(
+          'Fossil was asked',
+        );
+      }
+    const file = join(folder, 'private.fossil');
+    copyFileSync(chained, file);
+    query(file, 'INSERT INTO private SELECT srcid FROM delta LIMIT 1');
+    expect((await verify(file)).errors.join()).toContain('is a delta from private artifact');
+    const long = join(folder, 'long.fossil');
+    copyFileSync(chained, long);
+    await commitFile(long, home, 'noise.bin', randomBytes(2_000_000));
+    await expect(alone(long)).rejects.toThrow('Fossil was asked');
+    expect(await verify(long)).toMatchObject({ artifacts: 13, errors: [] });
+  });
 });
 
 test('one in WAL mode keeps what is only in its log', async () => {

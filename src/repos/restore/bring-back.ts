@@ -6,7 +6,7 @@ import type { HighWater } from '../../backup/high-water.ts';
 import type { Forge } from '../../forge.ts';
 import { fetchedPlace } from '../../plan/exchange.ts';
 import { placeOf } from '../../plan/repository.ts';
-import type { Repository } from '../../store/repositories.ts';
+import { type Repository, updateRepository } from '../../store/repositories.ts';
 import { removeDatabase } from '../make.ts';
 import { checkState, haveRoom, type StateCounts } from './prepare.ts';
 
@@ -37,10 +37,11 @@ export async function bringBack(
       [
         { do: 'prepare', id: row.id, file: aside, restore: undefined, shun: [] },
         { do: 'move', from: aside, to: place },
-        { do: 'record', id: row.id, changes: { file: place } },
       ],
       forge,
     );
+    // Without Litestream's configuration, which the caller writes once: with a thousand repositories it is long.
+    updateRepository(forge.store, row.id, { file: place });
     return counts;
   } catch (error) {
     removeDatabase(file);
