@@ -25,7 +25,7 @@ import { makeLarge, ofSize, restoreOne } from './restore.ts';
 import { type Bench, leftOut, type Row, showRows } from './row.ts';
 import { version } from './version.ts';
 
-// npm run bench [-- --quick] [--json] [--only WORD]: measures, some 40 minutes without --quick, and prints one table.
+// npm run bench [-- --quick] [--json] [--only WORD]: measures, over an hour without --quick, and prints one table.
 // Exit code 4 when a goal is missed.
 
 const { values } = parseArgs({
