@@ -1,4 +1,5 @@
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, openSync, readSync } from 'node:fs';
+import { endianness } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { codeOf } from '../errors.ts';
@@ -167,27 +168,24 @@ export function litestreamControl(socketPath: string) {
 }
 
 /** Litestream writes a log into its database from 1,000 pages on (MinCheckpointPageN in its db.go). */
-const shortLog = 500;
+const shortLog = 900;
 
-/** The length of a database's write-ahead log: its file keeps the length that it once had. */
+/**
+ * How many pages a database's write-ahead log holds now: `mxFrame` in the log's index (WalIndexHdr in SQLite's wal.c, in the machine's
+ * byte order). The log's own file keeps the length that it once had.
+ */
 function logPages(path: string): number {
-  const { size, pageSize } = readLog(`${path}-wal`);
-  return pageSize === 0 ? 0 : (size - 32) / (pageSize + 24);
-}
-
-/** The page size stands in the log's header (SQLite's file format, 4.1). */
-function readLog(file: string): { size: number; pageSize: number } {
   try {
-    const handle = openSync(file, 'r');
+    const handle = openSync(`${path}-shm`, 'r');
     try {
-      const header = Buffer.alloc(32);
-      readSync(handle, header, 0, 32, 0);
-      return { size: fstatSync(handle).size, pageSize: header.readUInt32BE(8) };
+      const header = Buffer.alloc(20);
+      readSync(handle, header, 0, header.length, 0);
+      return endianness() === 'LE' ? header.readUInt32LE(16) : header.readUInt32BE(16);
     } finally {
       closeSync(handle);
     }
   } catch (error) {
-    if (codeOf(error) === 'ENOENT') return { size: 0, pageSize: 0 };
+    if (codeOf(error) === 'ENOENT') return 0;
     throw error;
   }
 }
