@@ -2,9 +2,7 @@ import { join } from 'node:path';
 import type { Forge } from '../forge.ts';
 import { listRepositories } from '../store/repositories.ts';
 import { type Covered, coverage } from './coverage.ts';
-
-/** The management database's place in the answer: it is replicated like a repository, but is none. */
-export const managementId = 'management';
+import { managementId } from './location.ts';
 
 /** Each database that has to be in the replica, and whether it is: all repositories, the canary, the management database. */
 export async function coverageNow(

@@ -10,7 +10,13 @@ export type ReplicaPlace =
   | { kind: 's3'; bucket: string; prefix: string; endpoint: string | undefined; region: string };
 
 /** What is replicated below one instance: each repository by its id, and the management database. */
-export type ReplicaPart = `repos/${string}` | 'management';
+export type ReplicaPart = `repos/${string}` | typeof managementId;
+
+/** The management database's place among the databases: it is replicated like a repository, but is none. */
+export const managementId = 'management';
+
+/** Where a database lies below its instance. @param id a repository's id, or `managementId` */
+export const partOf = (id: string): ReplicaPart => (id === managementId ? managementId : `repos/${id}`);
 
 /**
  * Litestream percent-encodes everything else in a `file:` URL and then takes the result for the folder's name

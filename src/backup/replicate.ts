@@ -4,16 +4,32 @@ import { OperatorError } from '../errors.ts';
 import type { Forge } from '../forge.ts';
 import { litestreamOf } from '../inspect/wish.ts';
 import { readTemplates } from '../inspect/templates.ts';
-import type { Repository } from '../store/repositories.ts';
+import { listRepositories, type Repository } from '../store/repositories.ts';
 import { readIfThere, writeAtomic } from '../system/files.ts';
 import { ControlError } from './control.ts';
 import { refuseWhileFenced } from './fence.ts';
-import { partKey, replicaPlace, replicaUrl } from './location.ts';
+import { managementId, partKey, partOf, replicaPlace, replicaUrl } from './location.ts';
 import { openReplicaStore } from './open.ts';
 import { inReplica } from './window.ts';
 import { deleteAll } from './store.ts';
 
 type Replicating = Pick<Forge, 'config' | 'paths' | 'store' | 'litestream' | 'instance' | 'secrets'>;
+
+/** Every database that Litestream shall replicate now, by its file, with its replica's address. */
+export function replicatedDatabases({
+  paths,
+  store,
+  config,
+  instance,
+}: Pick<Forge, 'paths' | 'store' | 'config' | 'instance'>): Map<string, string> {
+  const rows = listRepositories(store, { hidden: true }).filter(({ state }) => state === 'active');
+  return new Map(
+    [
+      { id: managementId, path: paths.database },
+      ...rows.map(({ id, file }) => ({ id, path: join(paths.data, file) })),
+    ].map(({ id, path }) => [path, replicaUrl(config.replica, instance, partOf(id))]),
+  );
+}
 
 /** Makes Litestream's configuration follow the management database, for its next start. @returns whether it differed */
 export function writeLitestreamConfig(forge: Pick<Forge, 'config' | 'paths' | 'store'>): boolean {

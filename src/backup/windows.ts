@@ -1,7 +1,6 @@
 import pMap from 'p-map';
 import type { Forge } from '../forge.ts';
-import { managementId } from './coverage-now.ts';
-import { partKey, replicaPlace } from './location.ts';
+import { partKey, partOf, replicaPlace } from './location.ts';
 import { openReplicaStore } from './open.ts';
 import { type RecoveryWindow, recoveryWindow } from './window.ts';
 
@@ -14,7 +13,7 @@ export async function windowsOf(
   const store = openReplicaStore(config.replica, secrets.storage);
   const place = replicaPlace(config.replica);
   const one = async (id: string) => {
-    const key = partKey(instance, id === managementId ? 'management' : `repos/${id}`);
+    const key = partKey(instance, partOf(id));
     return [id, await recoveryWindow(store, place, key)] as const;
   };
   return new Map(await pMap(ids, one, { concurrency: 16 }));

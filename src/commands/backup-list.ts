@@ -1,13 +1,12 @@
 import ms from 'ms';
 import prettyBytes from 'pretty-bytes';
-import { managementId } from '../backup/coverage-now.ts';
 import { knownTxid, readHighWater } from '../backup/high-water.ts';
 import { listHistory } from '../backup/history.ts';
 import { type Cost, costOf } from '../backup/inventory/cost.ts';
 import { type Gap, gapsOf } from '../backup/inventory/gaps.ts';
 import { type Inventory, inventoryOf } from '../backup/inventory/inventory.ts';
 import { amazon, type Prices } from '../backup/inventory/prices.ts';
-import { partKey, replicaPlace } from '../backup/location.ts';
+import { managementId, partKey, partOf, replicaPlace } from '../backup/location.ts';
 import { openReplicaStore } from '../backup/open.ts';
 import { exitCodes } from '../errors.ts';
 import { type Forge, withForge } from '../forge.ts';
@@ -29,7 +28,7 @@ export async function backupList(options: GlobalOptions, nameOrId: string, flags
     const { id, name } = chosen(forge, nameOrId);
     const store = openReplicaStore(config.replica, secrets.storage);
     const place = replicaPlace(config.replica);
-    const key = partKey(instance, id === managementId ? managementId : `repos/${id}`);
+    const key = partKey(instance, partOf(id));
     // Before the list, so that what is pushed meanwhile is not missing.
     const known = knownTxid(forge.store, id, await readHighWater(store, instance));
     const files = await listHistory(store, place, key);

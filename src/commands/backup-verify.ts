@@ -1,6 +1,6 @@
 import prettyBytes from 'pretty-bytes';
 import prettyMilliseconds from 'pretty-ms';
-import { managementId } from '../backup/coverage-now.ts';
+import { managementId } from '../backup/location.ts';
 import { refuseWhileFenced } from '../backup/fence.ts';
 import { sampleOf } from '../backup/verify/sample.ts';
 import { type Verifiable, type Verified, verifyReplica } from '../backup/verify/verify.ts';

@@ -1,4 +1,4 @@
-import { managementId } from '../backup/coverage-now.ts';
+import { managementId } from '../backup/location.ts';
 import { listRepositories } from '../store/repositories.ts';
 import type { Store } from '../store/store.ts';
 import { lastVerifications, type Verification, verifyingSince } from '../store/verifications.ts';

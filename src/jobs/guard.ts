@@ -1,15 +1,11 @@
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { managementId } from '../backup/coverage-now.ts';
 import { lostTrack, unguarded } from '../backup/guard.ts';
-import { replicaUrl } from '../backup/location.ts';
-import { stopReplicating } from '../backup/replicate.ts';
+import { replicatedDatabases, stopReplicating } from '../backup/replicate.ts';
 import { messageOf } from '../errors.ts';
 import type { Forge } from '../forge.ts';
 import type { Finding } from '../health/finding.ts';
 import { foldLog } from '../repos/drain.ts';
 import { addEvent } from '../store/events.ts';
-import { listRepositories } from '../store/repositories.ts';
 
 /** Sees to it that Litestream misses nothing: see `backup/guard.ts` for how it could. The caller holds the `changes` lock. */
 export function guardLogs(forge: Forge): () => Promise<Finding[]> {
@@ -20,7 +16,7 @@ export function guardLogs(forge: Forge): () => Promise<Finding[]> {
   return async () => {
     const info = await forge.litestream.info().catch(() => undefined);
     if (info === undefined) return [];
-    const databases = databasesOf(forge);
+    const databases = replicatedDatabases(forge);
     const files = [...databases.keys()];
     const now = new Set(unguarded(files, info.pid, readFileSync('/proc/locks', 'utf8')));
     const started = info.startedAt.getTime();
@@ -39,18 +35,6 @@ export function guardLogs(forge: Forge): () => Promise<Finding[]> {
     return findings;
   };
 }
-
-/** Each database with its replica's address. */
-const databasesOf = ({ paths, store, config, instance }: Forge): Map<string, string> =>
-  new Map([
-    [paths.database, replicaUrl(config.replica, instance, managementId)],
-    ...listRepositories(store, { hidden: true })
-      .filter(({ state }) => state === 'active')
-      .map(
-        ({ id, file }) =>
-          [join(paths.data, file), replicaUrl(config.replica, instance, `repos/${id}`)] as const,
-      ),
-  ]);
 
 /**
  * Has Litestream begin with the database again: without the former log it sends all of it.

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { managementId } from '../backup/coverage-now.ts';
+import { managementId } from '../backup/location.ts';
 import { readHighWater, saveHighWater, savedHighWater, writeHighWater } from '../backup/high-water.ts';
 import { openReplicaStore } from '../backup/open.ts';
 import type { Forge } from '../forge.ts';

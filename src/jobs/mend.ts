@@ -3,8 +3,7 @@ import { basename, join } from 'node:path';
 import { accessTo } from '../access/members.ts';
 import { projectAccess } from '../access/project.ts';
 import { ControlError } from '../backup/control.ts';
-import { replicaUrl } from '../backup/location.ts';
-import { writeLitestreamConfig } from '../backup/replicate.ts';
+import { replicatedDatabases, writeLitestreamConfig } from '../backup/replicate.ts';
 import { closedMark, routeMark } from '../config/paths.ts';
 import { messageOf } from '../errors.ts';
 import type { Forge } from '../forge.ts';
@@ -33,7 +32,7 @@ export async function mend(forge: Forge, backoff: Backoff): Promise<Finding[]> {
   findings.push(...missingFiles(forge, rows));
   mendMarks(forge, rows);
   if (writeLitestreamConfig(forge)) note(forge, "Litestream's configuration was brought up to date");
-  await mendReplication(forge, rows, backoff);
+  await mendReplication(forge, backoff);
   return findings;
 }
 
@@ -91,15 +90,9 @@ function silence(error: unknown): undefined {
   if (!(error instanceof ControlError) || error.reason !== 'silent') throw error;
 }
 
-async function mendReplication(forge: Forge, rows: readonly Repository[], backoff: Backoff): Promise<void> {
-  const { paths, config, instance, litestream } = forge;
-  const wanted = new Map([
-    [paths.database, replicaUrl(config.replica, instance, 'management')],
-    ...rows.map(
-      ({ id, file }) =>
-        [join(paths.data, file), replicaUrl(config.replica, instance, `repos/${id}`)] as const,
-    ),
-  ]);
+async function mendReplication(forge: Forge, backoff: Backoff): Promise<void> {
+  const { litestream } = forge;
+  const wanted = replicatedDatabases(forge);
   const listed = await litestream.list().catch(silence);
   if (!listed) return;
   const present = new Map(listed.map((database) => [database.path, database]));

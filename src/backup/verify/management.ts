@@ -5,7 +5,7 @@ import { messageOf, OperatorError } from '../../errors.ts';
 import type { Forge } from '../../forge.ts';
 import { removeDatabase } from '../../repos/make.ts';
 import { scratch } from '../../repos/scratch.ts';
-import { managementId } from '../coverage-now.ts';
+import { managementId } from '../location.ts';
 import { fetchNow, type Measured } from './fetch.ts';
 
 /** How often a new moment is taken: the loop and commands go on writing. */

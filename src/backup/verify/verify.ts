@@ -2,7 +2,7 @@ import { messageOf, OperatorError } from '../../errors.ts';
 import type { Forge } from '../../forge.ts';
 import { addEvent } from '../../store/events.ts';
 import { addVerification, type Verification } from '../../store/verifications.ts';
-import { managementId } from '../coverage-now.ts';
+import { managementId } from '../location.ts';
 import type { Measured } from './fetch.ts';
 import { verifyManagement } from './management.ts';
 import { verifyRepositoryReplica } from './repository.ts';
