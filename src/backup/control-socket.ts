@@ -1,6 +1,7 @@
 import { request } from 'node:http';
 import { z } from 'zod';
 import { codeOf, OperatorError } from '../errors.ts';
+import { parseJson } from '../system/json.ts';
 
 const errorAnswer = z.object({ error: z.string() });
 
@@ -117,12 +118,4 @@ function send({
     sent.on('error', fail);
     sent.end(body === undefined ? undefined : JSON.stringify(body));
   });
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

@@ -1,8 +1,8 @@
-import { closeSync, openSync, readSync } from 'node:fs';
 import { endianness } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { codeOf } from '../errors.ts';
+import { readPiece } from '../system/files.ts';
 import { ControlError, exchange } from './control-socket.ts';
 
 export { ControlError };
@@ -176,14 +176,9 @@ const shortLog = 900;
  */
 function logPages(path: string): number {
   try {
-    const handle = openSync(`${path}-shm`, 'r');
-    try {
-      const header = Buffer.alloc(20);
-      readSync(handle, header, 0, header.length, 0);
-      return endianness() === 'LE' ? header.readUInt32LE(16) : header.readUInt32BE(16);
-    } finally {
-      closeSync(handle);
-    }
+    const frames = readPiece(`${path}-shm`, 16, 4);
+    if (frames.length < 4) return 0;
+    return endianness() === 'LE' ? frames.readUInt32LE() : frames.readUInt32BE();
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return 0;
     throw error;

@@ -1,7 +1,8 @@
-import { closeSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { litestreamState } from '../config/paths.ts';
 import { codeOf } from '../errors.ts';
+import { readPiece } from '../system/files.ts';
 import { headerBytes } from './history.ts';
 
 /**
@@ -41,7 +42,7 @@ export function lostTrack(file: string, started: Date): boolean {
   const log = statIfThere(`${file}-wal`);
   if (log === undefined || log.size < 32 || log.birthtimeMs >= started.getTime()) return false;
   const seen = lastSeen(file, started);
-  return seen !== undefined && !seen.equals(readBytes(`${file}-wal`, 16, 8));
+  return seen !== undefined && !seen.equals(readPiece(`${file}-wal`, 16, 8));
 }
 
 /** Which log the last transaction that Litestream took before an instant was in: its two salts. */
@@ -51,21 +52,11 @@ function lastSeen(file: string, before: Date): Buffer | undefined {
     .filter((name) => name.endsWith('.ltx'))
     .sort();
   for (const name of names.toReversed()) {
-    const header = readBytes(join(folder, name), 0, headerBytes);
+    const header = readPiece(join(folder, name), 0, headerBytes);
     if (header.length === headerBytes && Number(header.readBigUInt64BE(32)) < before.getTime())
       return header.subarray(64, 72);
   }
   return undefined;
-}
-
-function readBytes(path: string, position: number, length: number): Buffer {
-  const handle = openSync(path, 'r');
-  try {
-    const bytes = Buffer.alloc(length);
-    return bytes.subarray(0, readSync(handle, bytes, 0, length, position));
-  } finally {
-    closeSync(handle);
-  }
 }
 
 const statIfThere = (path: string) => statSync(path, { throwIfNoEntry: false });

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { integer, text } from '../store/rows.ts';
 import { all, change, first, type Store, transaction } from '../store/store.ts';
+import { parseJson } from '../system/json.ts';
 import type { ReplicaStore } from './store.ts';
 
 /**
@@ -55,11 +56,3 @@ export function knownTxid(store: Store, id: string, beside: HighWater): number {
 /** A history that is erased or begun anew begins with the first transaction again. */
 export const forgetHighWater = (store: Store, id?: string): number =>
   change(store, 'DELETE FROM high_water WHERE ?1 IS NULL OR id = ?1', id ?? null);
-
-function parseJson(written: string): unknown {
-  try {
-    return JSON.parse(written);
-  } catch {
-    return undefined;
-  }
-}

@@ -5,6 +5,7 @@ import ms from 'ms';
 import { z } from 'zod';
 import { OperatorError } from '../errors.ts';
 import { readIfThere } from '../system/files.ts';
+import { parseJson } from '../system/json.ts';
 import type { ReplicaStore } from './store.ts';
 
 /** Where the owner object is: one for each replica address. */
@@ -179,12 +180,4 @@ export async function readOwner(store: ReplicaStore): Promise<Owner | undefined>
       next: 'See what wrote it. If nothing else uses this replica, delete the object.',
     },
   );
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { messageOf, OperatorError } from '../../errors.ts';
+import { parseJson } from '../../system/json.ts';
 import { type Secret, secret } from '../secret.ts';
 
 /** Whose a file is: by role, since the users of another machine have other numbers. `service`: the management part. */
@@ -85,7 +86,7 @@ export async function openBundle(text: string, identity: Secret): Promise<Bundle
 }
 
 function parsed(plain: string): Bundle {
-  const document = z.looseObject({ version: z.int() }).safeParse(jsonOf(plain));
+  const document = z.looseObject({ version: z.int() }).safeParse(parseJson(plain));
   const known = bundle.safeParse(document.data);
   if (known.success) return known.data;
   throw new OperatorError(
@@ -110,12 +111,4 @@ function noKey(error?: unknown): OperatorError {
     next: 'A recovery key is one word that begins with AGE-SECRET-KEY-1 and has 74 letters and digits.',
     exit: 'usage',
   });
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
