@@ -1,6 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { OperatorError } from '../errors.ts';
 import { asOperatorError, openRepository } from '../repos/open.ts';
+import { readSetting, writeSetting } from '../repos/settings.ts';
 import { type AccessRow, type ProjectAccess, wantedAccess } from './wanted.ts';
 
 /**
@@ -94,11 +95,12 @@ function findDifference(database: DatabaseSync, file: string, access: ProjectAcc
     const end = !want || user.pw !== pw || losesLetters(user.cap, cap);
     changed.push({ ...user, cap, pw, end });
   }
-  const find = database.prepare('SELECT value FROM config WHERE name = ?');
   return {
     changed,
     missing: wanted.filter(({ login }) => !seen.has(login)),
-    settings: Object.entries(enforcedSettings).filter(([name, value]) => find.get(name)?.['value'] !== value),
+    settings: Object.entries(enforcedSettings).filter(
+      ([name, value]) => readSetting(database, name) !== value,
+    ),
   };
 }
 
@@ -114,13 +116,7 @@ function writeDifference(database: DatabaseSync, { changed, missing, settings }:
     database
       .prepare("INSERT INTO user(login, cap, pw, info, mtime) VALUES (?, ?, ?, '', unixepoch())")
       .run(login, cap, pw);
-  for (const [name, value] of settings)
-    database
-      .prepare(
-        `INSERT INTO config(name, value, mtime) VALUES (?, ?, unixepoch())
-         ON CONFLICT(name) DO UPDATE SET value = excluded.value, mtime = excluded.mtime`,
-      )
-      .run(name, value);
+  for (const [name, value] of settings) writeSetting(database, name, value);
 }
 
 const readUsers = (database: DatabaseSync): UserRow[] =>
@@ -143,8 +139,8 @@ const losesLetters = (before: string, after: string): boolean =>
   Array.from(before).some((letter) => !after.includes(letter));
 
 function projectCodeOf(database: DatabaseSync, file: string): string {
-  const code = database.prepare("SELECT value FROM config WHERE name = 'project-code'").get()?.['value'];
-  if (typeof code !== 'string' || code === '')
+  const code = readSetting(database, 'project-code');
+  if (code === undefined || code === '')
     throw new OperatorError(`${file} has no project code: it is not a complete Fossil repository.`);
   return code;
 }

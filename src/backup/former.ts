@@ -3,7 +3,7 @@ import pMap from 'p-map';
 import { messageOf, OperatorError } from '../errors.ts';
 import type { Secret } from '../secrets/secret.ts';
 import { type Bundle, openBundle } from '../secrets/bundle/format.ts';
-import { listRepositories, listTrashed, type Repository } from '../store/repositories.ts';
+import { allRepositories, type Repository } from '../store/repositories.ts';
 import { instanceId, openStore } from '../store/store.ts';
 import { newestBundle, readBundle } from './bundles.ts';
 import { fetchRemote, findRemote, type ReplicaSource } from './fetch.ts';
@@ -99,9 +99,7 @@ export async function surveyFormer(
 
 function rowsOf(database: string): Repository[] {
   using store = openStore({ database }, { create: false });
-  return [...listRepositories(store, { hidden: true }), ...listTrashed(store)].filter(
-    ({ state }) => state !== 'creating',
-  );
+  return allRepositories(store).filter(({ state }) => state !== 'creating');
 }
 
 const highWaterOf = ({ config, secrets, instance }: ReplicaSource) =>

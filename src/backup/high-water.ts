@@ -1,8 +1,12 @@
 import { z } from 'zod';
+import type { Forge } from '../forge.ts';
 import { integer, text } from '../store/rows.ts';
 import { all, change, first, type Store, transaction } from '../store/store.ts';
 import { parseJson } from '../system/json.ts';
+import { openReplicaStore } from './open.ts';
 import type { ReplicaStore } from './store.ts';
+
+type Marked = Pick<Forge, 'config' | 'secrets' | 'store' | 'instance'>;
 
 /**
  * The newest transaction of each database, by its id, that was seen in the replica. It is kept in two places, so that an end of a history
@@ -51,6 +55,12 @@ export const savedHighWater = (store: Store): HighWater =>
 export function knownTxid(store: Store, id: string, beside: HighWater): number {
   const row = first(store, 'SELECT txid FROM high_water WHERE id = ?', id);
   return Math.max(beside.get(id) ?? 0, row === undefined ? 0 : integer(row, 'txid'));
+}
+
+/** The same of this server's replica. @throws OperatorError when the storage can't be asked */
+export async function newestMarked(forge: Marked, id: string): Promise<number> {
+  const replica = openReplicaStore(forge.config.replica, forge.secrets.storage);
+  return knownTxid(forge.store, id, await readHighWater(replica, forge.instance));
 }
 
 /** A history that is erased or begun anew begins with the first transaction again. */

@@ -1,6 +1,6 @@
 import ms from 'ms';
 import prettyBytes from 'pretty-bytes';
-import { knownTxid, readHighWater } from '../backup/high-water.ts';
+import { newestMarked } from '../backup/high-water.ts';
 import { listHistory } from '../backup/history.ts';
 import { type Cost, costOf } from '../backup/inventory/cost.ts';
 import { type Gap, gapsOf } from '../backup/inventory/gaps.ts';
@@ -30,7 +30,7 @@ export async function backupList(options: GlobalOptions, nameOrId: string, flags
     const place = replicaPlace(config.replica);
     const key = partKey(instance, partOf(id));
     // Before the list, so that what is pushed meanwhile is not missing.
-    const known = knownTxid(forge.store, id, await readHighWater(store, instance));
+    const known = await newestMarked(forge, id);
     const files = await listHistory(store, place, key);
     const now = Date.now();
     const inventory = inventoryOf(files, config.replica, now);

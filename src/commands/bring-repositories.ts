@@ -7,7 +7,8 @@ import { changeForge } from '../forge.ts';
 import { pathsUnder } from '../config/paths.ts';
 import { bringBack } from '../repos/restore/bring-back.ts';
 import type { GlobalOptions } from '../server.ts';
-import { listRepositories, listTrashed, removeRepository } from '../store/repositories.ts';
+import { allRepositories, removeRepository } from '../store/repositories.ts';
+import { inWords } from '../repos/verify.ts';
 import { attemptAll } from '../system/attempts.ts';
 
 /** How many repositories are fetched and checked at once. */
@@ -24,7 +25,7 @@ export async function bringRepositories(options: GlobalOptions): Promise<void> {
   await changeForge(options, async (forge) => {
     const store = openReplicaStore(forge.config.replica, forge.secrets.storage);
     const known = await readHighWater(store, forge.instance);
-    const all = [...listRepositories(forge.store, { hidden: true }), ...listTrashed(forge.store)];
+    const all = allRepositories(forge.store);
     // Nobody was told of one that was only being made.
     for (const { id } of all.filter(({ state }) => state === 'creating')) removeRepository(forge.store, id);
     const rows = all.filter(({ state }) => state !== 'creating');
@@ -33,9 +34,7 @@ export async function bringRepositories(options: GlobalOptions): Promise<void> {
     const { done, failed } = await attemptAll(rows, atOnce, async (row) => {
       const counts = await bringBack(forge, row, { at, known });
       finished++;
-      const what = counts
-        ? `${counts.artifacts} artifacts and ${counts.unversioned} unversioned files have the right hash`
-        : 'was there already';
+      const what = counts ? inWords(counts) : 'was there already';
       forge.out.say(`- ${row.name}: ${what} (${finished} of ${rows.length})`);
       return counts;
     }).catch((error: unknown) => ({ done: [], failed: rows.map((item) => ({ item, error })) }));

@@ -11,7 +11,7 @@ import { noteBroughtBack } from '../backup/fence.ts';
 import { fetchManagement } from '../backup/former.ts';
 import { openReplicaStore } from '../backup/open.ts';
 import { heartbeatAge, takeOver } from '../backup/owner.ts';
-import { pathsUnder, programHome } from '../config/paths.ts';
+import { pathsUnder, ownProgram } from '../config/paths.ts';
 import { exitCodes, OperatorError } from '../errors.ts';
 import { describeFormer } from '../plan/describe-former.ts';
 import type { Bundle } from '../secrets/bundle/format.ts';
@@ -132,7 +132,7 @@ const broughtAnswer = z.object({
 });
 
 async function bringAll({ root }: GlobalOptions): Promise<z.output<typeof broughtAnswer>> {
-  const child = spawn(join(programHome, 'bin/fossilrepo'), ['--root', root, '--json', 'bring-repositories'], {
+  const child = spawn(ownProgram, ['--root', root, '--json', 'bring-repositories'], {
     env: cleanEnvironment(),
     stdio: ['ignore', 'pipe', 'inherit'],
   });

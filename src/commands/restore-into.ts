@@ -12,12 +12,13 @@ import {
 } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { z } from 'zod';
-import { type Paths, pathsUnder, programHome } from '../config/paths.ts';
+import { type Paths, pathsUnder, ownProgram } from '../config/paths.ts';
 import { messageOf, OperatorError } from '../errors.ts';
 import { type Forge, withForge } from '../forge.ts';
 import { drainDatabase } from '../repos/drain.ts';
 import { removeDatabase } from '../repos/make.ts';
 import { fetchState } from '../repos/restore/prepare.ts';
+import { inWords } from '../repos/verify.ts';
 import type { GlobalOptions } from '../server.ts';
 import type { Repository } from '../store/repositories.ts';
 import { answerFor, attemptAll } from '../system/attempts.ts';
@@ -65,13 +66,11 @@ async function writeStates(forge: Forge, rows: readonly Repository[], { at, into
 async function writeState(forge: Forge, row: Repository, at: Date, file: string): Promise<string> {
   refuseExisting(file);
   try {
-    const { counts } = await fetchState(forge, row, at, file);
+    const counts = await fetchState(forge, row, at, file);
     // One file, without a log beside it.
     await drainDatabase(file);
     chmodSync(file, 0o600);
-    forge.out.say(
-      `- ${row.name}: ${counts.artifacts} artifacts and ${counts.unversioned} unversioned files have the right hash`,
-    );
+    forge.out.say(`- ${row.name}: ${inWords(counts)}`);
     return file;
   } catch (error) {
     removeDatabase(file);
@@ -106,10 +105,9 @@ function handOver(
   mkdirSync(staged, { mode: 0o700 });
   chownSync(staged, uid, gid);
   try {
-    const program = join(programHome, 'bin/fossilrepo');
     const what = all ? ['--all'] : names;
     const child = spawnSync(
-      program,
+      ownProgram,
       ['--root', options.root, '--json', 'restore', ...what, '--at', at.toISOString(), '--into', staged],
       { stdio: ['ignore', 'pipe', 'inherit'], encoding: 'utf8' },
     );

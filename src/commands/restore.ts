@@ -10,6 +10,7 @@ import { applyRestore, planRestore } from '../repos/restore/exchange.ts';
 import { type PreparedRestore, prepareRestore } from '../repos/restore/prepare.ts';
 import { toldAs } from '../repos/restore/settle.ts';
 import { type PreparedUndo, prepareUndo } from '../repos/restore/undo.ts';
+import { inWords } from '../repos/verify.ts';
 import type { GlobalOptions } from '../server.ts';
 import { findRepositoryById, type Repository } from '../store/repositories.ts';
 import { lastRestore } from '../store/restores.ts';
@@ -102,10 +103,7 @@ function tellInterrupted(forge: Forge, rows: readonly Repository[]): void {
 
 async function prepare(forge: Forge, row: Repository, at: Date | undefined): Promise<Prepared> {
   const prepared = at ? await prepareRestore(forge, row, at) : await prepareUndo(forge, row);
-  const { artifacts, unversioned } = prepared.counts;
-  forge.out.say(
-    `- ${row.name}: ${artifacts} artifacts and ${unversioned} unversioned files have the right hash`,
-  );
+  forge.out.say(`- ${row.name}: ${inWords(prepared.counts)}`);
   return prepared;
 }
 

@@ -1,11 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
 import { forgetDue } from '../apply/due.ts';
 import { applySteps } from '../apply/apply.ts';
 import { answeredConfig } from '../config/answers.ts';
-import { type Paths, pathsUnder, programHome } from '../config/paths.ts';
+import { type Paths, pathsUnder, ownProgram } from '../config/paths.ts';
 import { OperatorError } from '../errors.ts';
 import { preflight, refuseUnless } from '../inspect/preflight.ts';
 import type { StorageCredentials } from '../secrets/storage.ts';
@@ -73,9 +72,8 @@ function ownProcess(
   command: 'prove' | 'judge-replica',
   env: Readonly<Record<string, string>>,
 ): ChildProcess {
-  const program = join(programHome, 'bin/fossilrepo');
   // It ends with us, however we end: what it shows nobody would see.
-  const argv = ['--pdeathsig=KILL', '--', program, '--root', root, ...(json ? ['--json'] : []), command];
+  const argv = ['--pdeathsig=KILL', '--', ownProgram, '--root', root, ...(json ? ['--json'] : []), command];
   return spawn('setpriv', argv, {
     env: cleanEnvironment(env),
     stdio: ['ignore', 'inherit', 'inherit'],

@@ -10,6 +10,9 @@ export type Paths = ReturnType<typeof pathsUnder>;
 /** The program's own folder: `/opt/fossilrepo` on a server, the checkout for a developer. */
 export const programHome = resolve(import.meta.dirname, '../..');
 
+/** The command itself, to be started again in a process of its own. */
+export const ownProgram = join(programHome, 'bin/fossilrepo');
+
 /**
  * The layout of a whole server below one folder. `/` is the server itself; anything else is a server in a folder.
  * @throws OperatorError when the folder's name is so long that sockets below it could not be opened

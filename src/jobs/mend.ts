@@ -16,7 +16,7 @@ import { settleRestores } from '../repos/restore/settle.ts';
 import { markRoute } from '../repos/marks.ts';
 import { restoreLitestreamTables } from '../repos/litestream-tables.ts';
 import { addEvent } from '../store/events.ts';
-import { listRepositories, listTrashed, type Repository } from '../store/repositories.ts';
+import { allRepositories, listRepositories, type Repository } from '../store/repositories.ts';
 import type { Backoff } from './backoff.ts';
 import { reject } from './reject.ts';
 
@@ -39,7 +39,7 @@ export async function mend(forge: Forge, backoff: Backoff): Promise<Finding[]> {
 /** What killed commands left. */
 async function finishCommands(forge: Forge, backoff: Backoff): Promise<Finding[]> {
   const findings: Finding[] = [];
-  for (const row of [...listRepositories(forge.store, { hidden: true }), ...listTrashed(forge.store)]) {
+  for (const row of allRepositories(forge.store)) {
     const cause = `finish ${row.id}`;
     try {
       if (row.state === 'creating') {

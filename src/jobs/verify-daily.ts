@@ -1,7 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { join } from 'node:path';
 import { dailyCount, isDue } from '../backup/verify/sample.ts';
-import { programHome } from '../config/paths.ts';
+import { ownProgram } from '../config/paths.ts';
 import type { Forge } from '../forge.ts';
 import { listRepositories } from '../store/repositories.ts';
 import { lastRound, lastVerifications, noteRound } from '../store/verifications.ts';
@@ -67,6 +66,6 @@ export function verifyDaily(
 
 /** It needs what we have in the environment: the secrets' folder, the compiled modules. (`setpriv` doesn't start in the hardened unit.) */
 const argvOf = (root: string, sample: number): string[] => [
-  ...['-n', '19', join(programHome, 'bin/fossilrepo'), '--root', root],
+  ...['-n', '19', ownProgram, '--root', root],
   ...['backup', 'verify', '--sample', String(sample)],
 ];

@@ -1,6 +1,5 @@
-import { createHash } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
-import { inflateSync } from 'node:zlib';
+import { decompress, hashLike } from './content.ts';
 import { applyDelta } from './delta.ts';
 
 /** What is read in this process: some milliseconds of work. Bytes of all artifacts, unpacked, and how many they are. */
@@ -68,26 +67,10 @@ function unpacked(artifacts: ReadonlyMap<number, Artifact>, known: Map<number, B
   }
   let content = next === undefined ? undefined : known.get(next);
   for (const [each, artifact] of chain.reverse()) {
-    const stored = inflate(artifact.content);
+    const stored = decompress(artifact.content, small.bytes);
     content = content === undefined ? stored : applyDelta(content, stored, artifact.size);
     known.set(each, content);
   }
   if (content === undefined) throw new Error('an artifact has no content');
   return content;
 }
-
-/** Fossil's `blob_compress` (blob.c): the length in 4 bytes, big end first, then zlib. */
-function inflate(content: Uint8Array): Buffer {
-  const bytes = Buffer.from(content.buffer, content.byteOffset, content.byteLength);
-  const length = bytes.readUInt32BE(0);
-  if (length > small.bytes) throw new Error('an artifact is larger than it says');
-  const plain = inflateSync(bytes.subarray(4), { maxOutputLength: length + 1 });
-  if (plain.length !== length) throw new Error('an artifact has another length');
-  return plain;
-}
-
-/** By the same function that made the hash: SHA1 has 40 digits, SHA3-256 64 (hname.c). */
-const hashLike = (hash: string, content: Buffer): string =>
-  createHash(hash.length === 40 ? 'sha1' : 'sha3-256')
-    .update(content)
-    .digest('hex');

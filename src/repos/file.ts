@@ -2,6 +2,7 @@ import { statSync } from 'node:fs';
 import type { DatabaseSync } from 'node:sqlite';
 import { codeOf, OperatorError } from '../errors.ts';
 import { asOperatorError, openRepository } from './open.ts';
+import { readSetting, writeSetting } from './settings.ts';
 
 /** What a repository's file says about itself. */
 export type RepositoryFacts = {
@@ -35,8 +36,7 @@ const settings = {
  */
 export function readRepository(file: string): RepositoryFacts {
   return reading(file, (database) => {
-    const value = readSettings(database);
-    const code = value(settings.code);
+    const code = readSetting(database, settings.code);
     if (code === undefined) throw incomplete(file);
     const events = database
       .prepare(
@@ -46,9 +46,9 @@ export function readRepository(file: string): RepositoryFacts {
       .get();
     const last = events?.['last'];
     return {
-      id: value(settings.id),
-      projectName: value(settings.name) ?? '',
-      description: value(settings.description) ?? '',
+      id: readSetting(database, settings.id),
+      projectName: readSetting(database, settings.name) ?? '',
+      description: readSetting(database, settings.description) ?? '',
       projectCode: code,
       checkins: Number(events?.['checkins']),
       lastActivity: typeof last === 'number' ? last : null,
@@ -59,7 +59,7 @@ export function readRepository(file: string): RepositoryFacts {
 
 /** The id that fossilrepo gave a file, or undefined. @throws OperatorError when it is no repository or stays locked */
 export const repositoryId = (file: string): string | undefined =>
-  reading(file, (database) => readSettings(database)(settings.id));
+  reading(file, (database) => readSetting(database, settings.id));
 
 /**
  * The id of the file that lies there, though it may have been moved over another one whose log is still beside it: read together, the two
@@ -71,7 +71,7 @@ export function idOfFile(file: string): string | undefined {
   if (alone === undefined) return repositoryId(file);
   const { id, code } = alone;
   // A new id may still be in the log alone.
-  if (id !== undefined || code !== reading(file, (database) => readSettings(database)(settings.code)))
+  if (id !== undefined || code !== reading(file, (database) => readSetting(database, settings.code)))
     return id;
   return repositoryId(file);
 }
@@ -80,8 +80,7 @@ export function idOfFile(file: string): string | undefined {
 function withoutLog(file: string): { id: string | undefined; code: string | undefined } | undefined {
   try {
     using database = openRepository(file, { readOnly: true, withoutLog: true });
-    const value = readSettings(database);
-    return { id: value(settings.id), code: value(settings.code) };
+    return { id: readSetting(database, settings.id), code: readSetting(database, settings.code) };
   } catch {
     return undefined;
   }
@@ -99,16 +98,11 @@ export function setIdentity(
   const database = openRepository(file, { readOnly: false });
   try {
     database.exec('BEGIN IMMEDIATE');
-    const value = readSettings(database);
-    const write = database.prepare(
-      `INSERT INTO config(name, value, mtime) VALUES (?, ?, unixepoch())
-       ON CONFLICT(name) DO UPDATE SET value = excluded.value, mtime = excluded.mtime`,
-    );
     let changed = false;
     for (const key of ['id', 'name', 'description'] as const) {
       const wanted = identity[key];
-      if (wanted === undefined || wanted === value(settings[key])) continue;
-      write.run(settings[key], wanted);
+      if (wanted === undefined || wanted === readSetting(database, settings[key])) continue;
+      writeSetting(database, settings[key], wanted);
       changed = true;
     }
     database.exec('COMMIT');
@@ -170,18 +164,6 @@ export function hasFossilTables(database: DatabaseSync): boolean {
     )
     .get();
   return row?.['n'] === tables.length;
-}
-
-function readSettings(database: DatabaseSync): (name: string) => string | undefined {
-  const names = Object.values(settings);
-  const rows = database
-    .prepare(`SELECT name, value FROM config WHERE name IN (${names.map(() => '?').join(', ')})`)
-    .all(...names);
-  const found = new Map(rows.map((row) => [row['name'], row['value']]));
-  return (name) => {
-    const value = found.get(name);
-    return typeof value === 'string' ? value : undefined;
-  };
 }
 
 const incomplete = (file: string): OperatorError =>

@@ -1,26 +1,25 @@
-import { createHash } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
-import { inflateSync } from 'node:zlib';
 import { messageOf, OperatorError } from '../errors.ts';
 import { fossilTestIntegrity, readTestIntegrity } from '../programs/fossil.ts';
 import type { Run } from '../system/run.ts';
 import { countSound } from './artifacts.ts';
+import { decompress, hashLike } from './content.ts';
 import { hasFossilTables } from './file.ts';
 import { asOperatorError, openRepository } from './open.ts';
 
-export type Verification = {
-  /** How many artifacts were read and hashed. */
-  artifacts: number;
-  /** How many unversioned files. */
-  unversioned: number;
+/** How much was read and hashed. */
+export type StateCounts = { artifacts: number; unversioned: number };
+
+export type Verification = StateCounts & {
   /** One sentence for each thing that is wrong; empty when all is well. */
   errors: string[];
 };
 
 /**
- * Reads everything in a repository and compares it with its hash: artifacts by Fossil (94 MB of content a second; those of
- * a small repository in this process, unless something is wrong with them), then SQLite's own check, then the unversioned files, which Fossil's check leaves out. Works on one that is served, and
- * changes nothing in it (Fossil may move pages from the write-ahead log into the file, as after every request).
+ * Reads everything in a repository and compares it with its hash: artifacts by Fossil (94 MB of content a second; those of a small
+ * repository in this process, unless something is wrong with them), then SQLite's own check, then the unversioned files, which Fossil's
+ * check leaves out. Works on one that is served, and changes nothing in it (Fossil may move pages from the write-ahead log into the file,
+ * as after every request).
  * @param fossil.home a folder that Fossil may write
  * @throws OperatorError when the file isn't there or the check itself could not be made
  */
@@ -52,6 +51,10 @@ export async function verifyRepository(
     throw known;
   }
 }
+
+/** What is told of a state that is whole. */
+export const inWords = ({ artifacts, unversioned }: StateCounts): string =>
+  `${artifacts} artifacts and ${unversioned} unversioned files have the right hash`;
 
 type Checked = { count: number; errors: string[] };
 
@@ -112,18 +115,8 @@ function problemWithContent(content: unknown, row: Record<string, unknown>): str
     const plain = row['encoding'] === 1 ? decompress(content) : content;
     const hash = String(row['hash']);
     if (plain.length !== Number(row['sz'])) return `${plain.length} bytes instead of ${String(row['sz'])}`;
-    const algorithm = hash.length === 40 ? 'sha1' : 'sha3-256';
-    return createHash(algorithm).update(plain).digest('hex') === hash
-      ? undefined
-      : 'its content has another hash';
+    return hashLike(hash, plain) === hash ? undefined : 'its content has another hash';
   } catch (error) {
     return `its content cannot be unpacked (${messageOf(error)})`;
   }
-}
-
-/** Fossil's `blob_compress` (blob.c): the length in 4 bytes, big end first, then zlib. */
-function decompress(content: Uint8Array): Buffer {
-  const bytes = Buffer.from(content.buffer, content.byteOffset, content.byteLength);
-  // One more than promised, so that longer content is noticed and endless content is not unpacked.
-  return inflateSync(bytes.subarray(4), { maxOutputLength: bytes.readUInt32BE(0) + 1 });
 }

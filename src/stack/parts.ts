@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
-import { join } from 'node:path';
 import type { Config } from '../config/config.ts';
-import { type Paths, programHome } from '../config/paths.ts';
+import { type Paths, ownProgram } from '../config/paths.ts';
 import { caddyRun } from '../programs/caddy.ts';
 import { fossilEnvironment, fossilServer } from '../programs/fossil.ts';
 import { litestreamEnvironment, litestreamReplicate, litestreamUnset } from '../programs/litestream.ts';
@@ -69,7 +68,7 @@ export function stackOf(config: Config, paths: Paths, hasStorageKeys: boolean): 
       name: 'management',
       title: 'fossilrepo: health, sign-in, adoption, mending',
       user: serviceUsers.management,
-      argv: [join(programHome, 'bin/fossilrepo'), '--root', paths.root, 'serve'],
+      argv: [ownProgram, '--root', paths.root, 'serve'],
       env: {
         HOME: paths.state,
         ...version,

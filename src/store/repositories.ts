@@ -94,6 +94,12 @@ export const listRepositories = (store: Store, options: { hidden?: boolean } = {
     Number(options.hidden ?? false),
   ).map(read);
 
+/** All that there are: hidden ones and what is in the trash, too. */
+export const allRepositories = (store: Store): Repository[] => [
+  ...listRepositories(store, { hidden: true }),
+  ...listTrashed(store),
+];
+
 /** What is in the trash, the newest first; of one former name when given. */
 export const listTrashed = (store: Store, name?: string): Repository[] =>
   all(

@@ -3,9 +3,8 @@ import type { Forge } from '../../forge.ts';
 import { haveRoom } from '../../repos/restore/prepare.ts';
 import type { Summary } from '../../repos/contents/summary.ts';
 import { fetchRemote, findRemote } from '../fetch.ts';
-import { knownTxid, readHighWater } from '../high-water.ts';
+import { newestMarked } from '../high-water.ts';
 import type { ReplicaPart } from '../location.ts';
-import { openReplicaStore } from '../open.ts';
 
 /** What is known of a verification as far as it has come. Times are milliseconds, sizes bytes. */
 export type Measured = {
@@ -36,8 +35,7 @@ export async function fetchNow(
 ): Promise<void> {
   const started = performance.now();
   const { replicatedTxid } = await forge.litestream.syncNow(live);
-  const store = openReplicaStore(forge.config.replica, forge.secrets.storage);
-  const marked = knownTxid(forge.store, id, await readHighWater(store, forge.instance));
+  const marked = await newestMarked(forge, id);
   const remote = await findRemote(forge, part, { at: undefined, known: Math.max(replicatedTxid, marked) });
   measured.txid = remote.moment.txid;
   measured.bytes = remote.moment.databaseBytes;

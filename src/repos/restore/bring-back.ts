@@ -8,7 +8,8 @@ import { fetchedPlace } from '../../plan/exchange.ts';
 import { placeOf } from '../../plan/repository.ts';
 import { type Repository, updateRepository } from '../../store/repositories.ts';
 import { removeDatabase } from '../make.ts';
-import { checkState, haveRoom, type StateCounts } from './prepare.ts';
+import type { StateCounts } from '../verify.ts';
+import { checkState, haveRoom } from './prepare.ts';
 
 /**
  * A repository of a server that is being brought back: fetched beside, checked to the last hash, with today's access, then put into its

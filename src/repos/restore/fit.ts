@@ -1,5 +1,6 @@
 import type { Shunned } from '../../plan/repository.ts';
 import { openRepository } from '../open.ts';
+import { readSetting, writeSetting } from '../settings.ts';
 
 /** The row of Fossil's `config` table that says by which restore a file came into its place. */
 const restoreSetting = 'fossilrepo-restore';
@@ -15,13 +16,7 @@ export function fitIn(
   const database = openRepository(file, { readOnly: false });
   try {
     database.exec('BEGIN IMMEDIATE');
-    if (restore !== undefined)
-      database
-        .prepare(
-          `INSERT INTO config(name, value, mtime) VALUES (?, ?, unixepoch())
-           ON CONFLICT(name) DO UPDATE SET value = excluded.value, mtime = excluded.mtime`,
-        )
-        .run(restoreSetting, restore);
+    if (restore !== undefined) writeSetting(database, restoreSetting, restore);
     const insert = database.prepare(
       'INSERT OR IGNORE INTO shun(uuid, mtime, scom) VALUES (?, unixepoch(), ?)',
     );
@@ -36,8 +31,7 @@ export function fitIn(
 export function cameBy(file: string): string | undefined {
   const database = openRepository(file, { readOnly: true });
   try {
-    const value = database.prepare('SELECT value FROM config WHERE name = ?').get(restoreSetting)?.['value'];
-    return typeof value === 'string' ? value : undefined;
+    return readSetting(database, restoreSetting);
   } finally {
     database.close();
   }

@@ -3,9 +3,7 @@ import { existsSync, statfsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import prettyBytes from 'pretty-bytes';
 import { fetchRemote, findRemote } from '../../backup/fetch.ts';
-import { knownTxid, readHighWater } from '../../backup/high-water.ts';
-import type { Moment } from '../../backup/moment.ts';
-import { openReplicaStore } from '../../backup/open.ts';
+import { newestMarked } from '../../backup/high-water.ts';
 import { messageOf, OperatorError } from '../../errors.ts';
 import type { Forge } from '../../forge.ts';
 import { fetchedPlace } from '../../plan/exchange.ts';
@@ -15,7 +13,7 @@ import { type Difference, differenceOf } from '../contents/difference.ts';
 import { repositoryId } from '../file.ts';
 import { removeDatabase } from '../make.ts';
 import { scratch } from '../scratch.ts';
-import { verifyRepository } from '../verify.ts';
+import { type StateCounts, verifyRepository } from '../verify.ts';
 
 /** Another state of a repository that was checked to the last hash and lies ready to take its place. */
 export type PreparedRestore = {
@@ -32,19 +30,13 @@ export type PreparedRestore = {
   difference: Difference | undefined;
 };
 
-/** What was read and compared with its hash. */
-export type StateCounts = { artifacts: number; unversioned: number };
-
-/** A state as it lies in a file now. */
-export type FetchedState = { moment: Moment; counts: StateCounts };
-
 /** Fetches the state of an instant beside the live file and says what would change. Needs no lock: it may take long. */
 export async function prepareRestore(forge: Forge, row: Repository, at: Date): Promise<PreparedRestore> {
   const id = randomUUID();
   const file = fetchedPlace(id);
   const aside = join(forge.paths.data, file);
   try {
-    const { counts } = await fetchState(forge, row, at, aside);
+    const counts = await fetchState(forge, row, at, aside);
     return { id, row, kind: 'restore', at, file, counts, difference: changeBy(forge, row, aside) };
   } catch (error) {
     removeDatabase(aside);
@@ -71,7 +63,7 @@ export async function fetchState(
   row: Pick<Repository, 'id' | 'name' | 'state' | 'file'>,
   at: Date,
   file: string,
-): Promise<FetchedState> {
+): Promise<StateCounts> {
   const known = await newestKnown(forge, row);
   const remote = await findRemote(forge, `repos/${row.id}`, { at, known });
   const { moment } = remote;
@@ -81,7 +73,7 @@ export async function fetchState(
     );
   haveRoom(dirname(file), moment.databaseBytes);
   await fetchRemote(forge, remote, file);
-  return { moment, counts: await checkState(forge, row, file) };
+  return await checkState(forge, row, file);
 }
 
 /** Until what the history has to go: what Litestream has sent as of now, or what was once seen in the replica. */
@@ -89,11 +81,7 @@ async function newestKnown(
   forge: Forge,
   row: Pick<Repository, 'id' | 'name' | 'state' | 'file'>,
 ): Promise<number> {
-  const beside = await readHighWater(
-    openReplicaStore(forge.config.replica, forge.secrets.storage),
-    forge.instance,
-  );
-  const marked = knownTxid(forge.store, row.id, beside);
+  const marked = await newestMarked(forge, row.id);
   if (row.state !== 'active') return marked;
   try {
     const { replicatedTxid } = await forge.litestream.syncNow(join(forge.paths.data, row.file));
