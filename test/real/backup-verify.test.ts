@@ -1,7 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { directoryStore } from '../../src/backup/directory-store.ts';
@@ -293,8 +292,8 @@ describe('what a verification finds', () => {
 
   test('one that is killed leaves nothing for long, and two at once are not', async () => {
     await forge.killed(900, 'backup', 'verify');
-    const both = await Promise.all([verify(forge), sleep(500).then(() => verify(forge, 'r2'))]);
-    expect(both.map(({ code }) => code)).toEqual([0, 5]);
+    const both = await Promise.all([verify(forge), verify(forge)]);
+    expect(both.map(({ code }) => code).sort()).toEqual([0, 5]);
     expect(left(forge)).toEqual([]);
   });
 
