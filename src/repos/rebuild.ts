@@ -38,17 +38,16 @@ export async function rebuildRepository(
   }
 }
 
-/** Every artifact and unversioned file by its hash, and every login. */
+/** Every artifact and unversioned file by its hash, and every login. What is shunned Fossil's rebuild removes, as it should. */
 function contentOf(file: string): string {
   const database = openRepository(file, { readOnly: true });
   try {
-    const has = database
-      .prepare("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'unversioned'")
-      .get();
+    const has = database.prepare("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?");
+    const wanted = has.get('shun') ? 'uuid NOT IN (SELECT uuid FROM shun)' : 'true';
     const queries = [
-      'SELECT uuid FROM blob WHERE size >= 0 ORDER BY uuid',
+      `SELECT uuid FROM blob WHERE size >= 0 AND ${wanted} ORDER BY uuid`,
       'SELECT login FROM user ORDER BY login',
-      ...(has ? ['SELECT name, hash FROM unversioned ORDER BY name'] : []),
+      ...(has.get('unversioned') ? ['SELECT name, hash FROM unversioned ORDER BY name'] : []),
     ];
     return JSON.stringify(queries.map((query) => database.prepare(query).all()));
   } finally {

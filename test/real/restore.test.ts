@@ -231,6 +231,27 @@ describe.each(['directory', 's3'])('restore from a replica in a %s', (kind) => {
     expect(pusher.lostLive()).toEqual([]);
   });
 
+  test('repo maintain removes what is shunned, and nothing else', async () => {
+    await using pusher = await startPusher(forge, 'spammed', { pushing: false });
+    await pusher.one();
+    await pusher.one();
+    const artifacts = () =>
+      query(pusher.path, 'SELECT uuid FROM blob WHERE size >= 0').map((row) => row['uuid']);
+    const before = artifacts();
+    // What later ones may be stored as a difference to.
+    const [spam] = query(
+      pusher.path,
+      'SELECT uuid FROM mlink JOIN blob ON blob.rid = mlink.fid ORDER BY rid LIMIT 1',
+    ).map((row) => row['uuid']);
+    await pusher.byHand('sql', `INSERT INTO shun(uuid, mtime, scom) VALUES ('${String(spam)}', 1, 'spam');`);
+    await forge.json('repo', 'maintain', 'spammed');
+    expect(artifacts().sort()).toEqual(before.filter((hash) => hash !== spam).sort());
+    await pusher.one();
+    expect(pusher.lostLive()).toEqual([]);
+    await restore('spammed', '--at', 'now');
+    expect(pusher.lostLive()).toEqual([]);
+  });
+
   test('several to one instant; one that can not be restored does not keep the others from it', async () => {
     await forge.json('repo', 'create', 'one');
     await forge.json('repo', 'create', 'two');
