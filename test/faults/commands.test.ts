@@ -4,7 +4,7 @@ import type { Fault } from './fault.ts';
 import { bringBack, keptOrLive } from './kept.ts';
 import { tryFaults } from './try-faults.ts';
 
-// A command of fossilrepo is killed at a random moment and run again. The restore of a whole server (`install --from`) belongs here, too.
+// A command of fossilrepo is killed at a random moment and run again.
 
 /** What a second restore says of one that was killed after it had begun to touch the repository. */
 const told = (text: string): string =>
