@@ -64,18 +64,24 @@ const shortly = (one: VerifiedLately['databases'][number]['last']) =>
     : { at: new Date(one.at).toISOString(), ok: one.outcome === 'ok', error: one.error };
 
 function loopFindings(state: LoopState | undefined, now: number): Finding[] {
-  if (state && now - Date.parse(state.at) < stale) return [];
+  if (state && distance(state.at, now) < stale) return [];
   return [
     {
       level: 'red',
       about: 'management',
-      what: state
-        ? `The loop has not looked for ${Math.round((now - Date.parse(state.at)) / 1000)} s.`
-        : 'The loop does not run.',
+      what: state ? lastLook(Math.round((now - Date.parse(state.at)) / 1000)) : 'The loop does not run.',
       next: 'Nothing is adopted or mended meanwhile. Read why with: fossilrepo logs management',
     },
   ];
 }
+
+const lastLook = (seconds: number): string =>
+  seconds >= 0
+    ? `The loop has not looked for ${seconds} s.`
+    : `The loop looked last ${-seconds} s in the future: the clock was set back, and it has not looked since.`;
+
+/** A time in the future says as little of now as an old one. Milliseconds. */
+const distance = (at: string, now: number): number => Math.abs(now - Date.parse(at));
 
 /** How many databases are named; a storage that is down makes all of them red at once. */
 const named = 5;
@@ -112,7 +118,7 @@ function canaryFindings({ canary, startedAt }: LoopState, now: number): Finding[
         next: 'What it does is what your users do: clone, push. Look at the part it names.',
       },
     ];
-  if (now - Date.parse(canary?.at ?? startedAt) < staleCanary) return [];
+  if (distance(canary?.at ?? startedAt, now) < staleCanary) return [];
   return [
     {
       ...about,

@@ -46,6 +46,15 @@ describe('assessHealth', () => {
     expect(assess({ ...well, at: at(14) }, [], now).level).toBe('green');
   });
 
+  test('a last look or a canary in the future is not believed: the clock was set back', () => {
+    const ahead = assess({ ...well, at: at(-3600) }, [], now);
+    expect(ahead.findings.map(({ what }) => what)).toEqual([
+      'The loop looked last 3600 s in the future: the clock was set back, and it has not looked since.',
+    ]);
+    const sang = assess({ ...well, canary: { ...sung, at: at(-3600) } }, [], now);
+    expect(sang.findings.map(({ about }) => about)).toEqual(['canary']);
+  });
+
   test('yellow is still ok; one red makes it red', () => {
     expect(assess(well, [finding('yellow', 'Old.')], now)).toMatchObject({ ok: true, level: 'yellow' });
     const both = [finding('yellow', 'Old.'), finding('red', 'Down.')];
