@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { canaryName } from '../../src/repos/names.ts';
 import { type S3, startS3 } from '../real/s3.ts';
 import { type Guest } from './guest.ts';
 import { bareServer, checkout, green, openClone, untilStatus } from './server.ts';
@@ -81,19 +82,23 @@ test('a server on Debian 12 with its repositories in S3', async () => {
   expect(before.split('\n').length).toBeGreaterThan(12);
 });
 
-test('is thrown away, and back on a bare Debian 13 by one command', async () => {
+test('is thrown away, and back on a bare Debian 13 by one command, under another domain', async () => {
   await former?.close();
   former = undefined;
   now = await bareServer('trixie');
   await keys(now);
   await now.must(`umask 077; echo '${recoveryKey}' >/root/key`);
+  await now.must(
+    `echo 127.0.0.1 moved.test repo-1.moved.test ${canaryName}.moved.test fossilrepo-check.moved.test >>/etc/hosts`,
+  );
   const began = Date.now();
   const said = await now.must(
-    `${checkout}/install.sh --from s3://${s3.bucket}/forge --recovery-key /root/key --takeover ${flags}`,
+    `${checkout}/install.sh --from s3://${s3.bucket}/forge --recovery-key /root/key --takeover ${flags} \
+       --domain moved.test --tls internal`,
     { timeout: 300_000 },
   );
   process.stdout.write(`back on another server after ${Math.round((Date.now() - began) / 1000)} s\n`);
-  expect(said).toContain('The forge answers at http://localhost');
+  expect(said).toContain('The forge answers at https://moved.test');
   expect(said).not.toContain('It is shown this once');
   expect(await now.must(content)).toBe(before);
   await untilStatus(now, green, 60_000);
@@ -101,6 +106,10 @@ test('is thrown away, and back on a bare Debian 13 by one command', async () => 
 
 test('pushes go on, moments before the move can be restored, a second run changes nothing', async () => {
   if (!now) throw new Error('there is no server');
+  // As whoever runs an authority of their own has its certificate on their machines.
+  await now.must(
+    'cp /etc/fossilrepo/rendered/root.crt /usr/local/share/ca-certificates/forge.crt && update-ca-certificates',
+  );
   await openClone(now, 'repo-1', '/root/clone');
   await now.must(
     'cd /root/clone/open && export USER=admin HOME=/root/clone && echo three >three.txt && fossil add three.txt && fossil commit -m three --no-warnings',
