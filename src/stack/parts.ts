@@ -58,6 +58,7 @@ export function stackOf(config: Config, paths: Paths, hasStorageKeys: boolean): 
       env: {
         HOME: paths.state,
         ...version,
+        GOGC: '50',
         ...litestreamEnvironment(hasStorageKeys ? '{credentials}/storage' : undefined),
       },
       unset: litestreamUnset,
@@ -76,7 +77,7 @@ export function stackOf(config: Config, paths: Paths, hasStorageKeys: boolean): 
         FOSSILREPO_CONFIGURATION: digestOf(config),
         FOSSILREPO_CACHE: paths.cache,
         // Node lets what is young in memory grow by what the machine has: 50 MB more on a large one, for nothing.
-        NODE_OPTIONS: '--max-semi-space-size=2',
+        NODE_OPTIONS: '--max-semi-space-size=1 --v8-pool-size=1',
         // The C library keeps memory for each thread that once asked for some.
         MALLOC_ARENA_MAX: '2',
       },
