@@ -8,16 +8,15 @@ import { describeNewer } from '../repos/contents/describe-newer.ts';
 import { removeDatabase } from '../repos/make.ts';
 import { applyRestore, planRestore } from '../repos/restore/exchange.ts';
 import { type PreparedRestore, prepareRestore } from '../repos/restore/prepare.ts';
-import { toldAs } from '../repos/restore/settle.ts';
 import { type PreparedUndo, prepareUndo } from '../repos/restore/undo.ts';
 import { inWords } from '../repos/verify.ts';
 import type { GlobalOptions } from '../server.ts';
 import { findRepositoryById, type Repository } from '../store/repositories.ts';
-import { lastRestore } from '../store/restores.ts';
 import { answerFor, attemptAll, type Attempts } from '../system/attempts.ts';
 import { parseInstant, showInstant } from '../system/instant.ts';
 import { agreed } from './questions.ts';
 import { restoreInto } from './restore-into.ts';
+import { tellKilled } from './restore-killed.ts';
 import { chosenRows, nameInService } from './restore-rows.ts';
 
 export type RestoreFlags = {
@@ -56,10 +55,13 @@ async function restoreInPlace(
   at: Date | undefined,
   flags: RestoreFlags,
 ): Promise<void> {
-  tellInterrupted(forge, rows);
   for (const row of rows) nameInService(forge, row, flags);
+  const killed = await tellKilled(forge, rows, flags);
+  // Run again, an undo that was only not told of is done.
+  const before = flags.undo ? killed : [];
+  const rest = rows.filter((row) => !before.some((one) => one.row === row));
   if (at) forge.out.say(`To ${showInstant(at)}:`);
-  const prepared = await attemptAll(rows, 4, (row) => prepare(forge, row, at));
+  const prepared = await attemptAll(rest, 4, (row) => prepare(forge, row, at));
   const ready = prepared.done.map(({ value }) => value);
   try {
     for (const one of ready) forge.out.say(describeChange(one));
@@ -69,7 +71,12 @@ async function restoreInPlace(
     }
     if (ready.length > 0) await agree(ready, flags);
     const restored = await attemptAll(ready, 1, (one) => alone(forge, () => apply(forge, one, flags)));
-    report(forge, restored, prepared);
+    report(
+      forge,
+      before.map(({ row, restore }) => doneAs(row, new Date(restore.at))),
+      restored,
+      prepared,
+    );
   } finally {
     for (const { kind, file } of ready) if (kind === 'restore') removeDatabase(`${forge.paths.data}/${file}`);
   }
@@ -91,14 +98,6 @@ function checkFlags(names: readonly string[], flags: RestoreFlags): void {
       next: 'fossilrepo restore demo --at 2026-11-21T14:00, fossilrepo restore demo --undo, fossilrepo restore --all --at 15m',
       exit: 'usage',
     });
-}
-
-/** Nobody has been told yet what became of one that was killed. */
-function tellInterrupted(forge: Forge, rows: readonly Repository[]): void {
-  for (const row of rows) {
-    const last = lastRestore(forge.store, row.id);
-    if (last?.interrupted === true) forge.out.warn(toldAs(last, row.name, last.outcome === 'done'));
-  }
 }
 
 async function prepare(forge: Forge, row: Repository, at: Date | undefined): Promise<Prepared> {
@@ -182,11 +181,19 @@ async function apply(forge: Forge, prepared: Prepared, flags: RestoreFlags): Pro
     await applyChange(forge, changeOf(forge, row, { state: 'active', deletedAt: null, name }));
   const now = findRepositoryById(forge.store, row.id)?.name ?? row.name;
   forge.out.say(`- ${now} is as it was at ${showInstant(at)}`);
-  return { name: now, id: row.id, at: at.toISOString(), undo: `fossilrepo restore ${now} --undo` };
+  return doneAs({ id: row.id, name: now }, at);
 }
+
+const doneAs = ({ name, id }: Pick<Repository, 'name' | 'id'>, at: Date): Done => ({
+  name,
+  id,
+  at: at.toISOString(),
+  undo: `fossilrepo restore ${name} --undo`,
+});
 
 function report(
   forge: Forge,
+  before: readonly Done[],
   restored: Attempts<Prepared, Done>,
   prepared: Attempts<Repository, Prepared>,
 ): void {
@@ -194,7 +201,7 @@ function report(
     ...failures(prepared),
     ...restored.failed.map(({ item, error }) => ({ name: item.row.name, error: messageOf(error) })),
   ];
-  const done = restored.done.map(({ value }) => value);
+  const done = [...before, ...restored.done.map(({ value }) => value)];
   forge.out.result(
     { restored: done, failed },
     [

@@ -16,7 +16,7 @@ export type Restore = {
   /** Null while it is at work, or when it was killed and nobody has looked yet. */
   endedAt: number | null;
   outcome: (typeof outcomes)[number] | null;
-  /** Whether it was killed, so that nobody was told its outcome. */
+  /** Whether it was killed, and nobody was told its outcome yet. */
   interrupted: boolean;
   /** Where the state that was there before is kept, relative to `paths.data`; null when it isn't any more. */
   undoFile: string | null;
@@ -83,6 +83,10 @@ export function lastRestore(store: Store, repository: string): Restore | undefin
   );
   return row && read(row);
 }
+
+/** Whoever runs the next command was told what became of it. */
+export const noteTold = (store: Store, id: string): number =>
+  change(store, 'UPDATE restore SET interrupted = 0 WHERE id = ?', id);
 
 /** The last one of a repository that was done and can be taken back. */
 export function undoableRestore(store: Store, repository: string): Restore | undefined {

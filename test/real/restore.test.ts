@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newPerson, type Person, type Shown } from './client.ts';
@@ -26,6 +27,16 @@ const checkinsIn = (file: string): string[] =>
     .map((row) => String(row['uuid']))
     // The first one is Fossil's own.
     .slice(1);
+
+/** What a killed command would have left in the management database. */
+function changeDatabase({ root }: TestForge, sql: string): void {
+  const database = new DatabaseSync(join(root, 'var/lib/fossilrepo/fossilrepo.db'), { timeout: 10_000 });
+  try {
+    database.exec(sql);
+  } finally {
+    database.close();
+  }
+}
 
 describe.each(['directory', 's3'])('restore from a replica in a %s', (kind) => {
   let s3: S3 | undefined;
@@ -208,6 +219,27 @@ describe.each(['directory', 's3'])('restore from a replica in a %s', (kind) => {
     await restore('shunned', '--undo');
     expect(checkinsIn(pusher.path)).toEqual([first, lost]);
     expect(shun()).toEqual(['spam']);
+  });
+
+  test('an --undo that was killed when it had taken place is done, not taken back, by running it again', async () => {
+    await using pusher = await startPusher(forge, 'twice', { pushing: false });
+    await pusher.one();
+    await sleep(1_500);
+    const at = new Date();
+    await pusher.one();
+    await restore('twice', '--at', at.toISOString());
+    await restore('twice', '--undo');
+    // As a killed one leaves it: nobody has written down what became of it.
+    changeDatabase(
+      forge,
+      `UPDATE restore SET ended_at = NULL, outcome = NULL WHERE kind = 'undo' AND repository = '${pusher.id}'`,
+    );
+    const again = await forge.cli('restore', 'twice', '--undo', '--yes');
+    expect(again.code, again.stderr).toBe(0);
+    expect(again.stderr).toContain('it has taken place');
+    expect(checkinsIn(pusher.path)).toEqual(pusher.acknowledged);
+    await restore('twice', '--undo');
+    expect(checkinsIn(pusher.path)).toEqual(pusher.acknowledged.slice(0, 1));
   });
 
   test('repo maintain under pushes loses nothing, and the replica goes on', async () => {
