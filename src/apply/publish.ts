@@ -34,8 +34,11 @@ export async function publish(
   };
 }
 
-/** Caddy has made its authority by now, since it was shown a configuration that needs one. */
-function publishRoot(paths: Paths): void {
+/**
+ * Puts the root certificate of Caddy's own authority where everybody may read it. Caddy has made the authority by now, since it was shown a
+ * configuration that needs one; one that was brought back takes its place.
+ */
+export function publishRoot(paths: Paths): void {
   writeAtomic(paths.edgeRoot, readFileSync(caddyRoot(paths)), 0o644);
 }
 

@@ -17,7 +17,7 @@ const content = `
       console.log(process.argv[1], all.split("\\n").length, require("crypto").createHash("sha256").update(all).digest("hex"));
     ' $file || exit 1
   done
-  cat /etc/fossilrepo/secrets/instance-key /etc/ssh/ssh_host_test_key | sha256sum
+  cat /etc/fossilrepo/secrets/instance-key /etc/ssh/ssh_host_test_key /etc/fossilrepo/rendered/root.crt | sha256sum
   fossilrepo user token admin | sha256sum
   fossilrepo --json repo list | grep -E '"(name|id|visibility|description)"'`;
 
@@ -44,6 +44,16 @@ const keys = (target: Guest) =>
   target.must(
     `umask 077; printf '[default]\\naws_access_key_id = ${s3.accessKeyId}\\naws_secret_access_key = ${s3.secretAccessKey}\\n' >/root/keys`,
   );
+/** A domain of the server's own, with an authority of its own whose certificate is on everybody's machine. */
+const named = (target: Guest, domain: string) =>
+  target.must(
+    `echo 127.0.0.1 ${domain} ${['repo-1', canaryName, 'fossilrepo-check'].map((name) => `${name}.${domain}`).join(' ')} >>/etc/hosts`,
+  );
+const trust = (target: Guest) =>
+  target.must(
+    'cp /etc/fossilrepo/rendered/root.crt /usr/local/share/ca-certificates/forge.crt && update-ca-certificates',
+  );
+
 beforeAll(async () => {
   s3 = await startS3();
   flags = `--endpoint ${s3.endpoint} --storage-keys /root/keys --yes`;
@@ -60,9 +70,12 @@ test('a server on Debian 12 with its repositories in S3', async () => {
   await former.must(
     'mkdir -p /etc/ssh && echo secret >/etc/ssh/ssh_host_test_key && chmod 600 /etc/ssh/ssh_host_test_key',
   );
-  const said = await former.must(`${checkout}/install.sh --json --replica s3://${s3.bucket}/forge ${flags}`, {
-    timeout: 300_000,
-  });
+  await named(former, 'former.test');
+  const said = await former.must(
+    `${checkout}/install.sh --json --domain former.test --tls internal --replica s3://${s3.bucket}/forge ${flags}`,
+    { timeout: 300_000 },
+  );
+  await trust(former);
   recoveryKey = (JSON.parse(said) as { recoveryKey: string }).recoveryKey;
   expect(recoveryKey).toMatch(/^AGE-SECRET-KEY-1/);
   await former.must(history, { timeout: 120_000 });
@@ -88,9 +101,7 @@ test('is thrown away, and back on a bare Debian 13 by one command, under another
   now = await bareServer('trixie');
   await keys(now);
   await now.must(`umask 077; echo '${recoveryKey}' >/root/key`);
-  await now.must(
-    `echo 127.0.0.1 moved.test repo-1.moved.test ${canaryName}.moved.test fossilrepo-check.moved.test >>/etc/hosts`,
-  );
+  await named(now, 'moved.test');
   const began = Date.now();
   const said = await now.must(
     `${checkout}/install.sh --from s3://${s3.bucket}/forge --recovery-key /root/key --takeover ${flags} \
@@ -106,10 +117,7 @@ test('is thrown away, and back on a bare Debian 13 by one command, under another
 
 test('pushes go on, moments before the move can be restored, a second run changes nothing', async () => {
   if (!now) throw new Error('there is no server');
-  // As whoever runs an authority of their own has its certificate on their machines.
-  await now.must(
-    'cp /etc/fossilrepo/rendered/root.crt /usr/local/share/ca-certificates/forge.crt && update-ca-certificates',
-  );
+  await trust(now);
   await openClone(now, 'repo-1', '/root/clone');
   await now.must(
     'cd /root/clone/open && export USER=admin HOME=/root/clone && echo three >three.txt && fossil add three.txt && fossil commit -m three --no-warnings',
