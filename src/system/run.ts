@@ -1,4 +1,5 @@
 import { OperatorError } from '../errors.ts';
+import { type Cut, watchGroup } from './group.ts';
 
 /** A program to run, as data: `programs/` makes them, `run` starts them. Never a shell string, never a secret in `argv`. */
 export type Command = {
@@ -16,11 +17,34 @@ export type Command = {
   detached?: boolean;
   /** Numeric user and group to run as; only root can. */
   as?: { uid: number; gid: number };
+  /** A process group of its own, so that a deadline or `signal` ends what the program started, too. */
+  group?: boolean;
+  /** With `group`: milliseconds without any output, then it is ended. */
+  quiet?: number;
+  /** With `group`: ends it when aborted. */
+  signal?: AbortSignal | undefined;
 };
 
 export type Ran = { stdout: string; stderr: string; code: number };
 
-/** Runs a program to its end. @throws OperatorError when it can't be started, takes too long or answers with another exit code. */
+/** Why a program did not answer as it should: an exit code of its own, or that it was ended (`took too long`, `stopped`), or never began. */
+export type Ended = 'answered' | Cut | 'could not run';
+
+/** A program that failed. The message holds its command line and the end of what it said. */
+export class CommandError extends OperatorError {
+  override name = 'CommandError';
+  readonly ended: Ended;
+  /** All that it wrote to standard error. */
+  readonly stderr: string;
+
+  constructor(message: string, ended: Ended, stderr: string) {
+    super(message);
+    this.ended = ended;
+    this.stderr = stderr;
+  }
+}
+
+/** Runs a program to its end. @throws CommandError when it can't be started, takes too long or answers with another exit code. */
 export type Run = (command: Command) => Promise<Ran>;
 
 const inherited = [
@@ -47,27 +71,34 @@ export function cleanEnvironment(extra: Readonly<Record<string, string>> = {}): 
 export const run: Run = async (command) => {
   const { execa } = await import('execa');
   const [file, ...args] = command.argv;
-  const result = await execa(file, args, {
+  const timeout = command.timeout ?? 600_000;
+  const child = execa(file, args, {
     env: cleanEnvironment(command.env),
     extendEnv: false,
     input: command.input ?? '',
     reject: false,
-    timeout: command.timeout ?? 600_000,
+    ...(command.group !== true && { timeout }),
     forceKillAfterDelay: 3_000,
-    detached: command.detached ?? false,
+    detached: command.detached ?? command.group ?? false,
     ...(command.cwd !== undefined && { cwd: command.cwd }),
     ...(command.as !== undefined && { uid: command.as.uid, gid: command.as.gid }),
   });
+  const group = command.group === true ? watchGroup(child, { ...command, timeout }) : undefined;
+  const result = await child;
+  const cut = group?.();
   const accepted = [0, ...(command.accept ?? [])];
-  if (result.exitCode !== undefined && accepted.includes(result.exitCode))
+  if (cut === undefined && result.exitCode !== undefined && accepted.includes(result.exitCode))
     return { stdout: result.stdout, stderr: result.stderr, code: result.exitCode };
-  const why = result.timedOut
-    ? 'took too long'
-    : result.exitCode === undefined
+  const ended =
+    cut ?? (result.timedOut ? 'took too long' : result.exitCode === undefined ? 'could not run' : 'answered');
+  const why =
+    ended === 'could not run'
       ? `could not run (${result.code ?? result.signal ?? 'unknown'})`
-      : `answered ${result.exitCode}`;
+      : ended === 'answered'
+        ? `answered ${result.exitCode}`
+        : ended;
   const said = (result.stderr.trim() || result.stdout.trim()).split('\n').slice(-8).join('\n');
-  throw new OperatorError(`${[file, ...args].join(' ')} ${why}${said && `:\n${said}`}`);
+  throw new CommandError(`${[file, ...args].join(' ')} ${why}${said && `:\n${said}`}`, ended, result.stderr);
 };
 
 /** Runs a program that talks to the terminal itself, until it ends or is interrupted. */
