@@ -54,7 +54,9 @@ export function readRemoteText(stderr: string): string[] {
     .filter(
       (line) =>
         line.trim() !== '' &&
-        !/^(Resolving|Counting|Compressing|Enumerating|Total|Checking) /.test(line.trim()),
+        !/^(Resolving|Counting|Compressing|Enumerating|Total|Checking|error: hook declined to update) /.test(
+          line.trim(),
+        ),
     )
     .slice(0, 20)
     .map((line) => line.slice(0, 300));
@@ -96,7 +98,7 @@ const lines = (stderr: string): string[] => stderr.split(/[\r\n]/).map((line) =>
 /** Text of others without what moves a terminal's cursor or colours it. @param keep one control character that stays */
 export const plainText = (text: string, keep = ''): string =>
   text
-     
+
     .replaceAll(/\x1b\[[0-9;?]*[A-Za-z]/g, '')
-     
+
     .replaceAll(/[\0-\x1f\x7f-\x9f]/g, (character) => (character === keep ? character : ' '));

@@ -1,17 +1,13 @@
-import { chmodSync, chownSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { makeDeployKey } from '../../src/mirror/remote/deploy-key.ts';
 import { RemoteError } from '../../src/mirror/remote/error.ts';
-import { scanHostKeys } from '../../src/mirror/remote/host-keys.ts';
 import { planPush, type PushRequest } from '../../src/mirror/remote/plan-push.ts';
-import { probeRemote } from '../../src/mirror/remote/probe.ts';
 import { applyPush, pushRefs, type PushResult } from '../../src/mirror/remote/push.ts';
-import { listRemote, type Remote, withRemote } from '../../src/mirror/remote/remote.ts';
-import { secret } from '../../src/secrets/secret.ts';
+import { type Remote, withRemote } from '../../src/mirror/remote/remote.ts';
+import type { Command } from '../../src/system/run.ts';
 import { measured } from './processes.ts';
 import { type GitLab, startGitLab } from './support/git-lab.ts';
-import { startGitHttp, startSilent, startSshd } from './support/git-servers.ts';
 
 let lab: GitLab;
 let cache: string;
@@ -171,9 +167,7 @@ describe('divergence', () => {
     const theirs = await lab.commit(remote, 'theirs', { parents: [a] });
     await lab.git(remote, ['update-ref', 'refs/heads/gone', theirs]);
     await lab.git(remote, ['update-ref', 'refs/heads/taken', theirs]);
-    await lab.git(remote, ['tag', '-a', '-m', 'an annotated one', 'v1', a], {
-      env: { GIT_COMMITTER_DATE: '0 +0000' },
-    });
+    await lab.git(remote, ['tag', '-a', '-m', 'an annotated one', 'v1', a]);
     const there = await lab.refs(remote);
     const result = await push(path(remote), {
       wanted: at({ 'refs/heads/taken': b, 'refs/tags/v1': b }),
@@ -205,5 +199,128 @@ describe('divergence', () => {
     const refused = await push(path(remote), { wanted: at({ [main]: a }) });
     expect(refused.diverged).toMatchObject([{ ref: main, there: c }]);
     expect(refused.diverged[0]?.commits.map(({ subject }) => subject)).toEqual(['third', 'second']);
+  });
+});
+
+describe('a remote that refuses', () => {
+  test('a protected branch, and what its hook says about it, doesn’t stop the others', async () => {
+    const remote = await lab.bare('protected.git');
+    hook(remote, 'update', '[ "$1" != refs/heads/main ] || { echo "main is protected: ask Ann"; exit 1; }');
+    const wanted = at({ [main]: a, 'refs/heads/dev': b, 'refs/tags/v1': a });
+    const result = await push(path(remote), { wanted, main });
+    expect(outcomes(result)).toEqual({
+      [main]: 'rejected',
+      'refs/heads/dev': 'created',
+      'refs/tags/v1': 'created',
+    });
+    expect(result.error).toMatchObject({ kind: 'rejected' });
+    expect(result.error?.message).toContain(
+      'refused one ref: refs/heads/main (hook declined; main is protected: ask Ann)',
+    );
+    expect(result.last).toEqual(at({ 'refs/heads/dev': b, 'refs/tags/v1': a }));
+  });
+
+  test('a hook that declines a whole push for two refs in forty: the others arrive', async () => {
+    const remote = await lab.bare('declined.git');
+    const log = join(lab.root, 'declined.log');
+    hook(
+      remote,
+      'pre-receive',
+      `echo push >>${log}; while read -r old new ref; do case $ref in */bad-*) echo "too large: $ref"; bad=1;; esac; done; exit \${bad:-0}`,
+    );
+    const good = Array.from({ length: 38 }, (_, index) => [`refs/heads/n${index}`, b] as const);
+    const wanted = new Map([...good, ['refs/heads/bad-1', a], ['refs/tags/bad-2', a]]);
+    const result = await push(path(remote), { wanted });
+    expect(await lab.refs(remote)).toEqual(Object.fromEntries(good));
+    const refused = result.refs.filter(({ outcome }) => outcome === 'rejected');
+    expect(refused).toMatchObject([
+      { ref: 'refs/heads/bad-1', why: 'pre-receive hook declined', said: ['too large: refs/heads/bad-1'] },
+      { ref: 'refs/tags/bad-2', said: ['too large: refs/tags/bad-2'] },
+    ]);
+    const pushes = readFileSync(log, 'utf8').split('\n').length - 1;
+    expect(pushes).toBeLessThan(30);
+    // Next time only these are tried again.
+    const again = await push(path(remote), { wanted, last: result.last });
+    expect(again.refs.filter(({ outcome }) => outcome !== 'same')).toHaveLength(2);
+  });
+
+  test('one that declines everything is not asked for ever', async () => {
+    const remote = await lab.bare('closed.git');
+    const log = join(lab.root, 'closed.log');
+    hook(remote, 'pre-receive', `echo push >>${log}; exit 1`);
+    const wanted = new Map(Array.from({ length: 200 }, (_, index) => [`refs/heads/n${index}`, a] as const));
+    const result = await push(path(remote), { wanted });
+    expect(new Set(Object.values(outcomes(result)))).toEqual(new Set(['rejected']));
+    expect(readFileSync(log, 'utf8').split('\n').length - 1).toBeLessThanOrEqual(61);
+  });
+
+  test('a branch in the way of a folder of branches goes first; one of somebody else’s is said', async () => {
+    const remote = await lab.bare('folders.git');
+    const first = await push(path(remote), { wanted: at({ 'refs/heads/x': a, 'refs/heads/y/z': a }) });
+    const wanted = at({ 'refs/heads/x/1': a, 'refs/heads/y': b });
+    const second = await push(path(remote), { wanted, last: first.last });
+    expect(second.error).toBeUndefined();
+    expect(await lab.refs(remote)).toEqual(Object.fromEntries(wanted));
+    await lab.git(remote, ['update-ref', 'refs/heads/theirs', a]);
+    const third = await push(path(remote), {
+      wanted: new Map([...wanted, ['refs/heads/theirs/1', a], ['refs/heads/free', a]]),
+      last: second.last,
+    });
+    expect(
+      third.refs.filter(({ outcome }) => outcome !== 'same').map(({ ref, outcome }) => [ref, outcome]),
+    ).toEqual([
+      ['refs/heads/free', 'created'],
+      ['refs/heads/theirs/1', 'rejected'],
+    ]);
+  });
+
+  test('a folder of another user’s is not pushed to: its hooks would run', async () => {
+    const remote = await lab.bare('others.git');
+    const ran = join(lab.root, 'hook-ran');
+    hook(remote, 'pre-receive', `touch ${ran}`);
+    if (process.getuid?.() !== 0) throw new Error('only root can give a folder away');
+    chownSync(remote, 24_001, 24_001);
+    const error = await failure(push(path(remote), { wanted: at({ [main]: a }) }));
+    expect(error.kind).toBe('credential');
+    expect(error.message).toContain('belongs to another user');
+    expect(existsSync(ran)).toBe(false);
+  });
+});
+
+describe('how much is done', () => {
+  test('a remote that has what is wanted: one ls-remote and nothing else', async () => {
+    const remote = await lab.bare('equal.git');
+    const wanted = at({ [main]: c });
+    await push(path(remote), { wanted });
+    const ran: string[] = [];
+    const forge = {
+      ...lab.forge,
+      run: (command: Command) => {
+        ran.push(command.argv.join(' '));
+        return lab.forge.run(command);
+      },
+    };
+    const result = await withRemote(forge, path(remote), (git) =>
+      pushRefs(git, { folder: cache, wanted, last: at({}), policy: 'refuse' }),
+    );
+    expect(result).toMatchObject({ ok: true, last: wanted, bytes: 0 });
+    expect(ran).toEqual([`git ls-remote --refs --heads --tags -- ${remote}`]);
+  });
+
+  test('3,000 refs with long names at once', async () => {
+    const remote = await lab.bare('many.git');
+    const name = 'x'.repeat(150);
+    const wanted = new Map([
+      [main, c],
+      ...Array.from({ length: 3_000 }, (_, index) => [`refs/heads/${name}-${index}`, b] as const),
+    ]);
+    const result = await push(path(remote), { wanted, main });
+    expect(result.error).toBeUndefined();
+    expect(result.last).toEqual(wanted);
+    expect(Object.keys(await lab.refs(remote))).toHaveLength(3_001);
+    measured(`3,001 refs pushed in ${Math.round(result.duration)} ms`);
+    const gone = await push(path(remote), { wanted: at({ [main]: c }), last: result.last });
+    expect(await lab.refs(remote)).toEqual({ [main]: c });
+    measured(`3,000 refs deleted in ${Math.round(gone.duration)} ms`);
   });
 });

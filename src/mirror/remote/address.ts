@@ -35,11 +35,11 @@ const forms =
  */
 export function splitRemoteUrl(text: string): SplitUrl {
   const typed = text.trim();
-   
+
   if (typed === '' || /[\0-\x1f\x7f]/.test(typed)) throw notAnAddress(typed);
   if (isAbsolute(typed)) return { address: folder(typed, typed), token: undefined };
   if (/^[a-z][a-z0-9+.-]*:\/\//i.test(typed)) return fromUrl(typed);
-  const scp = /^(?:([^@:/\s]+)@)?(\[[0-9a-f:.]+\]|[^@:/\s[\]]+):(?![:/]{2})(\S.*)$/i.exec(typed);
+  const scp = /^(?:([^@:/\s]+)@)?(\[[0-9a-f:.]+\]|[^@:/\s[\]]+):(?!:|\/\/)(\S.*)$/i.exec(typed);
   if (!scp) throw notAnAddress(typed);
   const [, user, host = '', path = ''] = scp;
   return { address: overSsh(typed, { user, host, port: undefined, path }), token: undefined };

@@ -114,6 +114,10 @@ const explanations: readonly (readonly [RegExp, RemoteErrorKind, string, string]
   ],
 ];
 
+/** What git says whatever happened. */
+const empty =
+  /^(To |hint:|Total |Delta |fatal: Could not read from remote|Please make sure you have|and the repository exists|error: failed to push some)/;
+
 /**
  * Puts what git said into words.
  * @param stderr all of its standard error @param ended how it ended
@@ -121,7 +125,7 @@ const explanations: readonly (readonly [RegExp, RemoteErrorKind, string, string]
 export function explain(address: RemoteAddress, stderr: string, ended: Ended): RemoteError {
   const said = readRemoteText(stderr).map(withoutPasswords);
   const own = ownLines(stderr)
-    .filter((line) => !/^(To |hint:|Total |Delta )/.test(line))
+    .filter((line) => !empty.test(line))
     .map(withoutPasswords);
   const { kind, what, next } = explanationOf(stderr, ended);
   const host = address.host === '' ? address.path : address.host;

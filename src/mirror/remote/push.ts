@@ -170,14 +170,19 @@ function complaint(git: RemoteGit, refs: readonly RefResult[], plan: PushPlan): 
     );
   }
   if (plan.policy !== 'refuse' || plan.diverged.length === 0) return undefined;
-  const named = plan.diverged
-    .slice(0, 5)
-    .map(({ ref, commits, more }) => `${ref} (${commits.length}${more ? ' or more' : ''} foreign commits)`);
+  const named = plan.diverged.slice(0, 5).map((one) => `${one.ref} (${theirs(one)})`);
   return new RemoteError(
     'diverged',
     `${url} has what was not pushed from here in ${counted(plan.diverged.length)}: ${listed(named, plan.diverged.length)}.`,
     { next: 'Bring these commits into Fossil, or let the mirror overwrite or keep them.' },
   );
+}
+
+function theirs({ commits, more, unread }: Divergence): string {
+  if (unread !== undefined) return 'whose commits could not be read';
+  if (commits.length === 0) return 'points elsewhere';
+  const count = `${commits.length}${more ? ' or more' : ''}`;
+  return count === '1' ? 'one foreign commit' : `${count} foreign commits`;
 }
 
 const counted = (count: number): string => (count === 1 ? 'one ref' : `${count} refs`);
