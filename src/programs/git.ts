@@ -72,10 +72,6 @@ export const gitRemoteConfig = `[credential]
 [fetch]
 	recurseSubmodules = no
 	writeCommitGraph = false
-[gc]
-	auto = 0
-[maintenance]
-	auto = false
 `;
 
 /** Every branch and tag of a remote, with what tags point to left out. */

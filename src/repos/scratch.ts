@@ -14,7 +14,9 @@ export type ScratchKind = 'scratch' | 'verify';
  */
 export function scratch(paths: Pick<Paths, 'tmp'>, kind: ScratchKind = 'scratch'): Scratch {
   const path = mkdtempSync(join(paths.tmp, `${kind}-`));
-  return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
+  // What was killed a moment ago may still write there.
+  const gone = { recursive: true, force: true, maxRetries: 10, retryDelay: 20 };
+  return { path, [Symbol.dispose]: () => rmSync(path, gone) };
 }
 
 /** Nothing is made for longer than this: Fossil's clone is ended after a day. Milliseconds. */

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { inspect } from 'node:util';
@@ -13,6 +13,7 @@ import { pushRefs } from '../../src/mirror/remote/push.ts';
 import { type Credential, type Remote, withRemote } from '../../src/mirror/remote/remote.ts';
 import { secret } from '../../src/secrets/secret.ts';
 import { run } from '../../src/system/run.ts';
+import { eventually } from './forge.ts';
 import { measured, processesOf } from './processes.ts';
 import { type GitLab, startGitLab } from './support/git-lab.ts';
 import { startGitHttp, startSilent, startSshd } from './support/git-servers.ts';
@@ -104,27 +105,31 @@ function places(secret: string, folders: readonly string[]): string[] {
   );
 }
 
+/** Does `work` and looks meanwhile where a secret shows. */
+async function watched<T>(secret: string, work: () => Promise<T>) {
+  const seen = new Set<string>();
+  let looks = 0;
+  let done = false;
+  const watch = async (): Promise<void> => {
+    while (!done) {
+      for (const place of places(secret, [lab.root])) seen.add(place.replace(/scratch-\w+/, 'SCRATCH'));
+      looks += 1;
+      await sleep(20);
+    }
+  };
+  const working = work().finally(() => (done = true));
+  const [result] = await Promise.all([working, watch()]);
+  return { result, seen: [...seen], looks };
+}
+
 describe('HTTP', () => {
   test('a token pushes, and is nowhere but in its own file meanwhile', async () => {
     const remote = await lab.bare('token.git');
     slowly(remote, 1);
-    const seen = new Set<string>();
-    let looks = 0;
-    let done = false;
-    const watch = async (): Promise<void> => {
-      while (!done) {
-        for (const place of places(token, [lab.root])) seen.add(place);
-        looks += 1;
-        await sleep(20);
-      }
-    };
-    const pushing = push(byToken(http.url('token.git'))).finally(() => (done = true));
-    const [result] = await Promise.all([pushing, watch()]);
+    const { result, seen, looks } = await watched(token, () => push(byToken(http.url('token.git'))));
     expect(result).toMatchObject({ ok: true });
     expect(await lab.refs(remote)).toEqual({ [main]: a });
-    expect([...seen].map((place) => place.replace(/scratch-\w+/, 'SCRATCH'))).toEqual([
-      join(lab.root, 'tmp/SCRATCH/token'),
-    ]);
+    expect(seen).toEqual([join(lab.root, 'tmp/SCRATCH/token')]);
     expect(looks).toBeGreaterThan(10);
     expect(places(token, [lab.root])).toEqual([]);
     expect(JSON.stringify(result)).not.toContain(token);
@@ -223,6 +228,7 @@ describe('SSH', () => {
     const file = join(lab.root, 'made-key');
     writeFileSync(file, key.privateKey.reveal(), { mode: 0o600 });
     const { stdout } = await run({ argv: ['ssh-keygen', '-y', '-f', file] });
+    rmSync(file);
     expect(stdout.trim()).toBe(key.publicKey);
     expect(inspect(key)).not.toContain(key.privateKey.reveal().split('\n')[2]);
   });
@@ -247,8 +253,13 @@ describe('SSH', () => {
     expect(await failure(push(address))).toMatchObject({ kind: 'credential' });
     sshd.authorize(key.publicKey);
     expect(await probe(address)).toEqual({ refs: new Map(), refused: undefined });
-    expect(await push(address)).toMatchObject({ ok: true });
+    slowly(remote, 1);
+    const body = key.privateKey.reveal().split('\n')[3] ?? '';
+    const { result, seen, looks } = await watched(body, () => push(address));
+    expect(result).toMatchObject({ ok: true });
     expect(await lab.refs(remote)).toEqual({ [main]: a });
+    expect(seen).toEqual([join(lab.root, 'tmp/SCRATCH/key')]);
+    expect(looks).toBeGreaterThan(10);
     expect(await failure(push(await bySsh(`${remote}-none`)))).toMatchObject({ kind: 'missing' });
     expect(await failure(push({ ...address, credential: undefined }))).toMatchObject({ kind: 'credential' });
 
@@ -283,7 +294,7 @@ describe('a remote that does not go on', () => {
     const { error } = result;
     if (!(error instanceof RemoteError)) throw new Error(`no RemoteError but ${String(error)}`);
     expect(took).toBeLessThan(within);
-    expect(processesOf(join(lab.root, 'tmp'))).toEqual([]);
+    await eventually(() => processesOf(join(lab.root, 'tmp')).length === 0, 1_000, 'nothing left');
     expect(readdirSync(lab.forge.paths.tmp)).toEqual([]);
     return error;
   }

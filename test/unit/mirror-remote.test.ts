@@ -210,6 +210,21 @@ describe('what went wrong', () => {
     expect(error.next).toMatch(/\.$/);
   });
 
+  test('a folder is no matter of credentials', () => {
+    const folder = remoteAddress('/srv/git/r.git');
+    const denied = 'error: insufficient permission for adding an object to repository database ./objects';
+    expect(explain(folder, denied, 'answered')).toMatchObject({
+      kind: 'credential',
+      message: expect.stringMatching(
+        /^\/srv\/git\/r\.git: \/srv\/git\/r\.git does not let the user that works on it push/,
+      ) as string,
+      next: 'Give this user the right to write there.',
+    });
+    expect(explain(folder, 'fatal: cannot lock: Read-only file system', 'answered').next).toContain(
+      'ReadWritePaths=',
+    );
+  });
+
   test('a deadline says so, whatever git wrote before', () => {
     expect(explain(address, 'fatal: Authentication failed', 'took too long').kind).toBe('timeout');
   });

@@ -58,6 +58,12 @@ const explanations: readonly (readonly [RegExp, RemoteErrorKind, string, string]
     tryAgain,
   ],
   [
+    /Read-only file system/,
+    'credential',
+    'HOST is on a file system that may not be written',
+    'A unit of systemd may write only where it says: add the folder (systemctl edit fossilrepo-sync, ReadWritePaths=).',
+  ],
+  [
     /detected dubious ownership/,
     'credential',
     'HOST belongs to another user than the one that pushes',
@@ -97,7 +103,7 @@ const explanations: readonly (readonly [RegExp, RemoteErrorKind, string, string]
     /update url base from redirection|error: 30[12378]/,
     'unreachable',
     'HOST sends on to another address, which is not followed: it would get the credential',
-    'Use the new address.',
+    'Use the new address; many hosts want .git at its end.',
   ],
   [
     /certificate|SSL|gnutls|TLS/i,
@@ -128,12 +134,13 @@ export function explain(address: RemoteAddress, stderr: string, ended: Ended): R
     .filter((line) => !empty.test(line))
     .map(withoutPasswords);
   const { kind, what, next } = explanationOf(stderr, ended);
+  const local = address.protocol === 'file';
   const host = address.host === '' ? address.path : address.host;
   const shown = [...own.slice(-3), ...said.slice(0, 3).map((line) => `it says: ${line}`)].join(' · ');
   return new RemoteError(
     kind,
-    `${address.url}: ${what.replace('HOST', () => host)}.${shown && ` (${shown.slice(0, 600)})`}`,
-    { next, said },
+    `${address.url}: ${(local ? what.replace('this credential', 'the user that works on it') : what).replace('HOST', () => host)}.${shown && ` (${shown.slice(0, 600)})`}`,
+    { next: local && next === giveAnother ? 'Give this user the right to write there.' : next, said },
   );
 }
 

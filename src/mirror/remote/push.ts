@@ -103,7 +103,7 @@ async function pushBatch(
     batch.map(({ ref }): [string, Pushed] => {
       const line = lines.get(ref);
       if (line?.flag !== 'rejected') return [ref, { outcome: line?.flag ?? 'not tried' }];
-      return [ref, { outcome: 'rejected', why: inWords(reasonOf(line.summary)), said }];
+      return [ref, { outcome: 'rejected', why: inWords(git.hide(reasonOf(line.summary))), said }];
     }),
   );
   const declined = [...lines.values()].every(
@@ -123,14 +123,19 @@ async function pushBatch(
 const inWords = (reason: string): string =>
   reason === 'stale info' ? 'it was changed there meanwhile' : reason;
 
-/** A ref that the remote doesn't have as it said it took it was not pushed. */
+/** What the remote has is what was pushed, whatever it, or a connection that broke at the end, said. */
 function believe(there: Refs, plan: PushPlan, done: Map<string, Pushed>): void {
-  for (const { ref, to } of plan.updates) {
+  for (const { ref, to, expected } of plan.updates) {
     const has = there.get(ref);
-    if (done.get(ref)?.outcome !== 'rejected' && has !== to)
+    const rejected = done.get(ref)?.outcome === 'rejected';
+    if (!rejected && has !== to)
       done.set(ref, {
         outcome: 'rejected',
         why: `the remote said that it took it, and has ${has ?? 'nothing'}`,
+      });
+    if (rejected && has === to)
+      done.set(ref, {
+        outcome: to === undefined ? 'deleted' : expected === undefined ? 'created' : 'updated',
       });
   }
 }

@@ -43,6 +43,8 @@ export type RemoteGit = {
    * @param kind `ask`: a short question; `move`: objects go over @throws RemoteError
    */
   run: (command: Command, kind: 'ask' | 'move') => Promise<Ran>;
+  /** Text without the token: a server may repeat what it was sent. Standard error comes without it. */
+  hide: (text: string) => string;
   /** Runs one that only reads or writes on this machine. @throws OperatorError */
   local: (command: Command) => Promise<Ran>;
 };
@@ -85,12 +87,13 @@ export async function withRemote<T>(
     address,
     folder: place.path,
     limits,
+    hide,
     run: async (command, kind) => {
       const timing =
         kind === 'ask' ? { timeout: limits.ask } : { timeout: limits.total, quiet: limits.quiet };
       try {
         const ran = await start({ ...command, ...timing });
-        return { ...ran, stdout: hide(ran.stdout), stderr: hide(ran.stderr) };
+        return { ...ran, stderr: hide(ran.stderr) };
       } catch (error) {
         if (error instanceof CommandError) throw explain(address, hide(error.stderr), error.ended);
         throw error;
@@ -131,7 +134,6 @@ function writeFiles(folder: string, address: RemoteAddress, remote: Remote, limi
   }
 }
 
-/** A server may say in its answers what it was sent. */
 function hiding(credential: Credential | undefined): (text: string) => string {
   const token = credential?.kind === 'token' ? credential.token.reveal().trim() : '';
   return (text) => (token === '' ? text : text.replaceAll(token, '[secret]'));
