@@ -1,12 +1,15 @@
-import { lstatSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, lstatSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Paths } from '../config/paths.ts';
 
 /** A folder for one piece of work, gone when that ends: `using folder = scratch(paths)`. */
 export type Scratch = { path: string; [Symbol.dispose]: () => void };
 
-/** `verify`: a whole restored state, which nobody but a verification has. */
-export type ScratchKind = 'scratch' | 'verify';
+/**
+ * `verify`: a whole restored state, which nobody but a verification has. `remote-PID`: what one process needs to work with a remote,
+ * its credential among it.
+ */
+export type ScratchKind = 'scratch' | 'verify' | `remote-${number}`;
 
 /**
  * Fossil notes every repository that it makes or opens in its home, and two that start at once in a new home fail
@@ -35,4 +38,13 @@ export function sweepScratch({ tmp }: Pick<Paths, 'tmp'>): void {
 export function sweepVerifications({ tmp }: Pick<Paths, 'tmp'>): void {
   for (const name of readdirSync(tmp))
     if (name.startsWith('verify-')) rmSync(join(tmp, name), { recursive: true, force: true });
+}
+
+/** Removes the credentials that killed processes left. */
+export function sweepRemotes({ tmp }: Pick<Paths, 'tmp'>): void {
+  for (const name of readdirSync(tmp)) {
+    const [, pid] = /^remote-(\d+)-/.exec(name) ?? [];
+    if (pid !== undefined && !existsSync(`/proc/${pid}`))
+      rmSync(join(tmp, name), { recursive: true, force: true });
+  }
 }

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { inspect } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -112,7 +112,7 @@ async function watched<T>(secret: string, work: () => Promise<T>) {
   let done = false;
   const watch = async (): Promise<void> => {
     while (!done) {
-      for (const place of places(secret, [lab.root])) seen.add(place.replace(/scratch-\w+/, 'SCRATCH'));
+      for (const place of places(secret, [lab.root])) seen.add(place.replace(/remote-\d+-\w+/, 'FOLDER'));
       looks += 1;
       await sleep(20);
     }
@@ -129,7 +129,7 @@ describe('HTTP', () => {
     const { result, seen, looks } = await watched(token, () => push(byToken(http.url('token.git'))));
     expect(result).toMatchObject({ ok: true });
     expect(await lab.refs(remote)).toEqual({ [main]: a });
-    expect(seen).toEqual([join(lab.root, 'tmp/SCRATCH/token')]);
+    expect(seen).toEqual([join(lab.root, 'tmp/FOLDER/token')]);
     expect(looks).toBeGreaterThan(10);
     expect(places(token, [lab.root])).toEqual([]);
     expect(JSON.stringify(result)).not.toContain(token);
@@ -143,6 +143,18 @@ describe('HTTP', () => {
       ),
     );
     expect(modes.replace(/^\S+/, 'FOLDER')).toBe('FOLDER 700\ntoken 600\nuser 600\n');
+  });
+
+  test('what a killed process left of a credential is removed by the next work', async () => {
+    const { tmp } = lab.forge.paths;
+    const [gone, alive] = [join(tmp, 'remote-4999999-x'), join(tmp, `remote-${process.ppid}-x`)];
+    for (const folder of [gone, alive]) {
+      mkdirSync(folder);
+      writeFileSync(join(folder, 'token'), token);
+    }
+    await withRemote(lab.forge, byToken(http.url('x.git')), () => Promise.resolve());
+    expect(readdirSync(tmp)).toEqual([basename(alive)]);
+    rmSync(alive, { recursive: true });
   });
 
   test('tried: may push, may only read, is refused, has no such repository', async () => {
@@ -258,7 +270,7 @@ describe('SSH', () => {
     const { result, seen, looks } = await watched(body, () => push(address));
     expect(result).toMatchObject({ ok: true });
     expect(await lab.refs(remote)).toEqual({ [main]: a });
-    expect(seen).toEqual([join(lab.root, 'tmp/SCRATCH/key')]);
+    expect(seen).toEqual([join(lab.root, 'tmp/FOLDER/key')]);
     expect(looks).toBeGreaterThan(10);
     expect(await failure(push(await bySsh(`${remote}-none`)))).toMatchObject({ kind: 'missing' });
     expect(await failure(push({ ...address, credential: undefined }))).toMatchObject({ kind: 'credential' });

@@ -12,7 +12,7 @@ import {
 } from '../../programs/git.ts';
 import { readRefs } from '../../programs/git-output.ts';
 import { sshRemoteConfig } from '../../programs/ssh.ts';
-import { scratch } from '../../repos/scratch.ts';
+import { scratch, sweepRemotes } from '../../repos/scratch.ts';
 import type { Secret } from '../../secrets/secret.ts';
 import { type Command, CommandError, type Ran } from '../../system/run.ts';
 import { type RemoteAddress, remoteAddress } from './address.ts';
@@ -64,7 +64,8 @@ export async function withRemote<T>(
 ): Promise<T> {
   const address = remoteAddress(remote.url);
   const limits = { ...usualLimits, ...options.limits };
-  using place = scratch(forge.paths);
+  sweepRemotes(forge.paths);
+  using place = scratch(forge.paths, `remote-${process.pid}`);
   writeFiles(place.path, address, remote, limits);
   const env = gitRemoteEnvironment({
     program: programHome,
