@@ -1,6 +1,7 @@
-import { existsSync, lstatSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { lstatSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Paths } from '../config/paths.ts';
+import { codeOf } from '../errors.ts';
 
 /** A folder for one piece of work, gone when that ends: `using folder = scratch(paths)`. */
 export type Scratch = { path: string; [Symbol.dispose]: () => void };
@@ -44,7 +45,16 @@ export function sweepVerifications({ tmp }: Pick<Paths, 'tmp'>): void {
 export function sweepRemotes({ tmp }: Pick<Paths, 'tmp'>): void {
   for (const name of readdirSync(tmp)) {
     const [, pid] = /^remote-(\d+)-/.exec(name) ?? [];
-    if (pid !== undefined && !existsSync(`/proc/${pid}`))
-      rmSync(join(tmp, name), { recursive: true, force: true });
+    if (pid !== undefined && isGone(Number(pid))) rmSync(join(tmp, name), { recursive: true, force: true });
+  }
+}
+
+/** Asked of the kernel, not of /proc: units see no process there that was root's before (ProtectProc=invisible). */
+function isGone(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return false;
+  } catch (error) {
+    return codeOf(error) === 'ESRCH';
   }
 }
