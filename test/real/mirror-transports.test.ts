@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -201,13 +202,14 @@ describe('HTTP', () => {
       return [
         await ask("Username for 'https://one.example:8443': "),
         await ask("Password for 'https://ann@one.example:8443': "),
+        await ask("Password for 'https://ann%40example.org@one.example:8443': "),
         await ask("Password for 'https://ann@one.example': "),
         await ask("Password for 'https://ann@other.example': "),
         await ask("Password for 'http://ann@one.example:8443': "),
         await ask("Username for 'http://proxy.example:3128': "),
       ];
     });
-    expect(answers).toEqual(['ann', token, 'nothing', 'nothing', 'nothing', 'nothing']);
+    expect(answers).toEqual(['ann', token, token, 'nothing', 'nothing', 'nothing', 'nothing']);
   });
 
   test('HTTPS: with a certificate that is trusted, and with one that is not', async () => {
@@ -280,6 +282,24 @@ describe('SSH', () => {
     const { refused } = await probe(await bySsh(remote, { kind: 'key', ...reader }));
     expect(refused).toMatchObject({ kind: 'credential' });
     expect(refused?.message).toContain('read only');
+  });
+
+  test('some megabytes in one push, by SSH and by HTTP, and what went over is counted', async () => {
+    const key = makeDeployKey('large');
+    sshd.authorize(key.publicKey);
+    const large = await lab.commit(cache, 'large', { content: randomBytes(3_000_000).toString('base64') });
+    const remotes: [string, Remote][] = [
+      ['large-http.git', byToken(http.url('large-http.git'))],
+      ['large-ssh.git', await bySsh(join(lab.root, 'large-ssh.git'), { kind: 'key', ...key })],
+    ];
+    for (const [name, remote] of remotes) {
+      const folder = await lab.bare(name);
+      const result = await push(remote, {}, cache, large);
+      expect(result.error).toBeUndefined();
+      expect(result.bytes).toBeGreaterThan(2_900_000);
+      expect(result.bytes).toBeLessThan(4_200_000);
+      expect(await lab.refs(folder)).toEqual({ [main]: large });
+    }
   });
 
   test('an unknown and a changed host key: nothing is pushed', async () => {

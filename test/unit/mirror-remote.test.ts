@@ -210,6 +210,19 @@ describe('what went wrong', () => {
     expect(error.next).toMatch(/\.$/);
   });
 
+  test('a repository may be called like a mistake', () => {
+    const named = remoteAddress('https://git.example/ssl/read-only/access-denied');
+    const stderr = `fatal: unable to access '${named.url}/': Could not resolve host: git.example`;
+    expect(explain(named, stderr, 'answered').message).toContain('the name git.example is not known');
+    const there = remoteAddress('ssh://git@git.example/srv/read-only.git');
+    const missing = "fatal: '/srv/read-only.git' does not appear to be a git repository";
+    expect(explain(there, missing, 'answered').kind).toBe('missing');
+    const short = remoteAddress('git@git.example:r');
+    expect(explain(short, 'git@git.example: Permission denied (publickey).', 'answered').kind).toBe(
+      'credential',
+    );
+  });
+
   test('a folder is no matter of credentials', () => {
     const folder = remoteAddress('/srv/git/r.git');
     const denied = 'error: insufficient permission for adding an object to repository database ./objects';

@@ -133,7 +133,7 @@ export function explain(address: RemoteAddress, stderr: string, ended: Ended): R
   const own = ownLines(stderr)
     .filter((line) => !empty.test(line))
     .map(withoutPasswords);
-  const { kind, what, next } = explanationOf(stderr, ended);
+  const { kind, what, next } = explanationOf(withoutNames(stderr, address), ended);
   const local = address.protocol === 'file';
   const host = address.host === '' ? address.path : address.host;
   const shown = [...own.slice(-3), ...said.slice(0, 3).map((line) => `it says: ${line}`)].join(' · ');
@@ -142,6 +142,11 @@ export function explain(address: RemoteAddress, stderr: string, ended: Ended): R
     `${address.url}: ${(local ? what.replace('this credential', 'the user that works on it') : what).replace('HOST', () => host)}.${shown && ` (${shown.slice(0, 600)})`}`,
     { next: local && next === giveAnother ? 'Give this user the right to write there.' : next, said },
   );
+}
+
+/** Git repeats the address, and a repository may be called `read-only`. */
+function withoutNames(stderr: string, { url, path }: RemoteAddress): string {
+  return stderr.replaceAll(url, 'URL').replaceAll(`'${path}'`, 'PATH');
 }
 
 function explanationOf(stderr: string, ended: Ended): Explanation {
