@@ -185,7 +185,7 @@ export async function startSshd() {
       const command = {
         push: 'git-shell -c \\"$SSH_ORIGINAL_COMMAND\\"',
         read: 'case $SSH_ORIGINAL_COMMAND in git-upload-pack*) git-shell -c \\"$SSH_ORIGINAL_COMMAND\\";; *) echo ERROR: this key is read only >&2; exit 1;; esac',
-        hang: 'sleep 600',
+        hang: 'cat >/dev/null',
       }[may];
       writeFileSync(authorized, `command="${command}",restrict ${publicKey}\n`, { flag: 'a' });
     },
