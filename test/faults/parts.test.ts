@@ -5,19 +5,27 @@ import type { Fault } from './fault.ts';
 import type { Stage } from './stage.ts';
 import { tryFaults } from './try-faults.ts';
 
-/** Ends a part; one that is down just now as soon as it is up again. */
-const kill = ({ forge }: Stage, part: PartName) =>
-  eventually(
-    () => {
-      try {
-        return process.kill(forge.pidOf(part), 'SIGKILL');
-      } catch {
-        return false;
-      }
-    },
-    10_000,
-    `${part} can be killed`,
-  );
+/** Ends a part, one that is down just now as soon as it is up again, and waits for the next one: until then all may still look green. */
+async function kill({ forge }: Stage, part: PartName): Promise<void> {
+  const pid = () => {
+    try {
+      return forge.pidOf(part);
+    } catch {
+      return undefined;
+    }
+  };
+  let ended: number | undefined;
+  const end = () => {
+    ended = pid();
+    try {
+      return ended !== undefined && process.kill(ended, 'SIGKILL');
+    } catch {
+      return false;
+    }
+  };
+  await eventually(end, 10_000, `${part} can be killed`);
+  await eventually(() => ![undefined, ended].includes(pid()), 30_000, `${part} is started again`);
+}
 
 const titles: Record<PartName, string> = {
   repositories: 'Fossil',
