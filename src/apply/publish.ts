@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { chmodSync, chownSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { parseConfig } from '../config/config.ts';
@@ -34,11 +35,8 @@ export async function publish(
   };
 }
 
-/**
- * Puts the root certificate of Caddy's own authority where everybody may read it. Caddy has made the authority by now, since it was shown a
- * configuration that needs one; one that was brought back takes its place.
- */
-export function publishRoot(paths: Paths): void {
+/** Caddy has made its authority by now, since it was shown a configuration that needs one; a later one is a file of the plan's. */
+function publishRoot(paths: Paths): void {
   writeAtomic(paths.edgeRoot, readFileSync(caddyRoot(paths)), 0o644);
 }
 
@@ -94,6 +92,9 @@ async function check(
       return;
     case 'litestream':
       await run(litestreamCheck(config.programs.litestream, copy));
+      return;
+    case 'certificate':
+      new X509Certificate(readFileSync(copy));
       return;
     case 'systemd':
       if (/\.(service|target|path|timer)$/.test(copy)) await complainAboutUnit(run, copy);

@@ -7,7 +7,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { idsOf } from '../apply/apply.ts';
 import { endBringing, noteBringing } from '../apply/bringing.ts';
-import { publishRoot } from '../apply/publish.ts';
 import { noteBroughtBack } from '../backup/fence.ts';
 import { fetchManagement } from '../backup/former.ts';
 import { openReplicaStore } from '../backup/open.ts';
@@ -110,10 +109,8 @@ async function layDown(server: Server, { source, at, former, configText, keys }:
     chownSync(paths.database, uid, gid);
   }
   const edge = { user: serviceUsers.edge, group: serviceUsers.edge };
-  if (secrets) {
-    placeBundle(secrets.bundle, paths, ['edge'], users ? { edge: idsOf(edge) } : {});
-    if (server.config.tls === 'internal') publishRoot(paths);
-  } else renewTokens(paths);
+  if (secrets) placeBundle(secrets.bundle, paths, ['edge'], users ? { edge: idsOf(edge) } : {});
+  else renewTokens(paths);
 }
 
 /** What was sealed with a key that is lost is made anew. */

@@ -1,5 +1,5 @@
 import { connect } from 'node:net';
-import { messageOf } from '../errors.ts';
+import { codeOf, messageOf } from '../errors.ts';
 import type { Forge } from '../forge.ts';
 import { type PartName, partNames } from '../stack/parts.ts';
 import { forgeUrl } from '../repos/urls.ts';
@@ -27,11 +27,24 @@ export async function probeParts(forge: Pick<Forge, 'config' | 'paths' | 'litest
         level: 'red',
         about: part,
         what: `${part} does not answer: ${messageOf(answer.reason)}`,
-        next: `It is restarted by itself. Read why it ended with: fossilrepo logs ${part}`,
+        next: isUntrusted(answer.reason)
+          ? 'Its certificate is not of an authority that this server knows. fossilrepo apply publishes an authority of its own; what became of a public certificate says fossilrepo logs edge.'
+          : `It is restarted by itself. Read why it ended with: fossilrepo logs ${part}`,
       },
     ];
   });
 }
+
+/** What OpenSSL says of a chain that ends in nobody known (verify(1)), as Node names it. */
+const untrusted = [
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'CERT_SIGNATURE_FAILURE',
+];
+const isUntrusted = (error: unknown): boolean => untrusted.includes(codeOf(error) ?? '');
 
 const opens = (port: number) => connected({ host: '127.0.0.1', port });
 const opensSocket = (path: string) => connected({ path });

@@ -5,11 +5,13 @@ import { isFenced } from '../backup/fence.ts';
 import { replicaUrl } from '../backup/location.ts';
 import { renderLitestreamConfig } from '../plan/litestream.ts';
 import { type ServerWish, template } from '../plan/server.ts';
+import { caddyRoot } from '../programs/caddy.ts';
 import type { StorageCredentials } from '../secrets/storage.ts';
 import type { Server } from '../server.ts';
 import { stackOf } from '../stack/parts.ts';
 import { listRepositories } from '../store/repositories.ts';
 import { instanceId, openStore, type Store } from '../store/store.ts';
+import { readIfThere } from '../system/files.ts';
 import { isRoot } from '../system/identity.ts';
 import { readTemplates } from './templates.ts';
 import { hasStorageKeys } from '../secrets/load.ts';
@@ -28,6 +30,7 @@ export function wishOf(server: Server, configText: string, keys?: StorageCredent
     supervisor: supervisor.kind,
     users: isRoot() && paths.root === '/',
     storageKeys: keys,
+    edgeRoot: config.tls === 'internal' ? readIfThere(caddyRoot(paths)) : undefined,
     litestreamText: installedLitestream(server, template(templates, 'litestream.yml')),
   };
 }

@@ -23,6 +23,8 @@ export type ServerWish = {
   /** Whether parts get users of their own; only root can give them. */
   users: boolean;
   litestreamText: string;
+  /** The root certificate of the edge's own authority, once it has made one. */
+  edgeRoot: string | undefined;
   /** Keys given with the command; undefined: those in place stay. */
   storageKeys: StorageCredentials | undefined;
 };
@@ -129,6 +131,17 @@ function contents(wish: ServerWish): Wanted[] {
       check: 'caddy',
       then: [{ part: 'edge', action: 'reload' }],
     },
+    ...(wish.edgeRoot === undefined
+      ? []
+      : [
+          {
+            is: 'files' as const,
+            title: "the root certificate of Caddy's own authority, for people to trust",
+            files: [text(paths.edgeRoot, wish.edgeRoot)],
+            check: 'certificate' as const,
+            then: [],
+          },
+        ]),
     {
       is: 'files',
       title: "Litestream's configuration",

@@ -181,3 +181,18 @@ print(u.urlopen("https://${name}/", context=c).status)`;
     expect(await guest.must(`python3 -c '${get(name)}'`)).toBe('200');
   expect(await guest.must('fossilrepo repo show demo --json')).toContain('https://demo.forge.test/');
 });
+
+test('an authority that was made anew turns status red, and apply publishes it', async () => {
+  const home = '/var/lib/fossilrepo/home/edge';
+  await guest.must(`rm -r ${home}/pki ${home}/certificates && systemctl restart fossilrepo-edge`);
+  await untilStatus(
+    guest,
+    ({ findings }) =>
+      findings.some(({ about, next }) => about === 'edge' && next.includes('fossilrepo apply')),
+    30_000,
+  );
+  expect(await guest.must('fossilrepo diff')).toContain("the root certificate of Caddy's own authority");
+  await guest.must('fossilrepo apply');
+  await untilStatus(guest, green, 90_000);
+  expect(await guest.must('fossilrepo diff')).toBe('nothing to do');
+});
