@@ -33,6 +33,7 @@ const history = `
   head -c 300000 /dev/urandom >big.bin && fossil uv add big.bin --repository long.fossil
   fossilrepo repo create long --from /root/long.fossil --visibility public --description 'A long history'`;
 
+const numbers = Array.from({ length: 10 }, (_, number) => number);
 let former: Guest | undefined;
 let now: Guest | undefined;
 let s3: S3;
@@ -45,10 +46,12 @@ const keys = (target: Guest) =>
     `umask 077; printf '[default]\\naws_access_key_id = ${s3.accessKeyId}\\naws_secret_access_key = ${s3.secretAccessKey}\\n' >/root/keys`,
   );
 /** A domain of the server's own, with an authority of its own whose certificate is on everybody's machine. */
-const named = (target: Guest, domain: string) =>
-  target.must(
-    `echo 127.0.0.1 ${domain} ${['repo-1', canaryName, 'fossilrepo-check'].map((name) => `${name}.${domain}`).join(' ')} >>/etc/hosts`,
+const named = (target: Guest, domain: string) => {
+  const names = ['long', ...numbers.map((number) => `repo-${number}`), canaryName, 'fossilrepo-check'];
+  return target.must(
+    `echo 127.0.0.1 ${domain} ${names.map((name) => `${name}.${domain}`).join(' ')} >>/etc/hosts`,
   );
+};
 const trust = (target: Guest) =>
   target.must(
     'cp /etc/fossilrepo/rendered/root.crt /usr/local/share/ca-certificates/forge.crt && update-ca-certificates',
@@ -79,7 +82,7 @@ test('a server on Debian 12 with its repositories in S3', async () => {
   recoveryKey = (JSON.parse(said) as { recoveryKey: string }).recoveryKey;
   expect(recoveryKey).toMatch(/^AGE-SECRET-KEY-1/);
   await former.must(history, { timeout: 120_000 });
-  for (let number = 0; number < 10; number++) await former.must(`fossilrepo repo create repo-${number}`);
+  for (const number of numbers) await former.must(`fossilrepo repo create repo-${number}`);
   await openClone(former, 'repo-1', '/root/clone');
   await former.must(
     'cd /root/clone/open && export USER=admin HOME=/root/clone && echo one >file.txt && fossil add file.txt && fossil commit -m one --no-warnings',
