@@ -3,7 +3,7 @@ import pMap from 'p-map';
 import { exitCodes, messageOf } from '../errors.ts';
 import { withForge } from '../forge.ts';
 import { scratch } from '../repos/scratch.ts';
-import { verifyRepository } from '../repos/verify.ts';
+import { verifyRepository, waitingInWords } from '../repos/verify.ts';
 import type { GlobalOptions } from '../server.ts';
 import { getRepository, listRepositories } from '../store/repositories.ts';
 
@@ -28,13 +28,13 @@ export async function repoVerify(options: GlobalOptions, names: readonly string[
           );
           return { name, ok: verified.errors.length === 0, ...verified };
         } catch (error) {
-          return { name, ok: false, artifacts: 0, unversioned: 0, errors: [messageOf(error)] };
+          return { name, ok: false, artifacts: 0, unversioned: 0, waiting: 0, errors: [messageOf(error)] };
         }
       },
       { concurrency: 2 },
     );
-    const lines = results.flatMap(({ name, ok, artifacts, unversioned, errors }) => [
-      `${ok ? 'ok ' : 'BAD'} ${name}: ${artifacts} artifacts, ${unversioned} unversioned files`,
+    const lines = results.flatMap(({ name, ok, artifacts, unversioned, waiting, errors }) => [
+      `${ok ? 'ok ' : 'BAD'} ${name}: ${artifacts} artifacts, ${unversioned} unversioned files${waitingInWords(waiting)}`,
       ...errors.map((error) => `    ${error}`),
     ]);
     out.result({ results }, lines.join('\n'));

@@ -42,7 +42,7 @@ const digest = (file: string) => createHash('sha256').update(readFileSync(file))
 
 test('a good repository has no errors and is not written to', async () => {
   const before = digest(good);
-  expect(await verify(good)).toEqual({ artifacts: 3, unversioned: 3, errors: [] });
+  expect(await verify(good)).toEqual({ artifacts: 3, unversioned: 3, waiting: 0, errors: [] });
   expect(digest(good)).toBe(before);
 });
 
@@ -70,7 +70,7 @@ describe('a small one is read without Fossil', () => {
       (await run(fossilTestIntegrity('fossil', { file: chained, home }))).stdout,
     );
     expect(artifacts).toBe(11);
-    expect(await alone(chained)).toEqual({ artifacts, unversioned: 3, errors: [] });
+    expect(await alone(chained)).toEqual({ artifacts, unversioned: 3, waiting: 0, errors: [] });
   });
 
   test('and Fossil is asked when any byte of any artifact differs, when one is private, and when there is much', async () => {
@@ -98,6 +98,18 @@ describe('a small one is read without Fossil', () => {
     await expect(alone(long)).rejects.toThrow('Fossil was asked');
     expect(await verify(long)).toMatchObject({ artifacts: 13, errors: [] });
   });
+});
+
+test('what waits for the rest of its push is no damage; what became unreadable is', async () => {
+  const file = copy('waiting.fossil');
+  await commitFile(file, home, 'story.txt', 'once upon a time '.repeat(201));
+  const [chain] = query(file, 'SELECT rid, srcid FROM delta LIMIT 1');
+  const source = Number(chain?.['srcid']);
+  // As content_new (content.c) leaves what a push has only named so far.
+  query(file, `UPDATE blob SET size = -1, content = NULL WHERE rid = ${source}`);
+  expect((await verify(file)).errors.join()).toContain(`artifact ${String(chain?.['rid'])}`);
+  query(file, `INSERT INTO phantom VALUES (${source})`);
+  expect(await verify(file)).toEqual({ artifacts: 3, unversioned: 3, waiting: 1, errors: [] });
 });
 
 test('one in WAL mode keeps what is only in its log', async () => {
