@@ -26,7 +26,7 @@ export type Stage = {
   disk: () => SmallDisk;
   /** The folder in which the replica has a repository's objects, below it one for each level. */
   historyOf: (id: string) => string;
-  /** Whether nothing is wrong, as `/health` says it. */
+  /** Whether nothing is wrong, as `/health` says it, and then `status`, which asks each part itself. */
   isGreen: () => Promise<boolean>;
   [Symbol.asyncDispose]: () => Promise<void>;
 };
@@ -104,12 +104,12 @@ exec ${own} replicate -no-expand-env -config "$4.hasty"
   return { program, [Symbol.dispose]: () => rmSync(folder, { recursive: true, force: true }) };
 }
 
-/** `/health` is what `status` says, without a program to start for each question. */
+/** `/health` first: there is no program to start for that. */
 async function isGreen(forge: TestForge): Promise<boolean> {
   try {
     const answer = await fetch(`http://localhost:${forge.ports.http}/health`);
     await answer.arrayBuffer();
-    return answer.status === 200;
+    return answer.status === 200 && (await forge.cli('status')).code === 0;
   } catch {
     return false;
   }
