@@ -127,6 +127,16 @@ export function readTestIntegrity(stdout: string): { artifacts: number; errors: 
 const isProgress = (line: string): boolean =>
   /^\d+\/\d+$/.test(line) || line.startsWith('skip phantom') || line === '';
 
+/**
+ * Writes files and check-ins to standard output as `git fast-import` reads them (export.c). It is called deprecated, and is still there in
+ * Fossil 2.29.
+ */
+export const fossilExport = (program: string, from: Place & { file: string }): Command => ({
+  argv: [program, 'export', '--git', from.file],
+  env: { ...fossilEnvironment(from.home), SQLITE_TMPDIR: from.home },
+  timeout: 24 * 3_600_000,
+});
+
 export const fossilVersion = (program: string): Command => ({
   argv: [program, 'version', '--verbose'],
   env: { USER: 'fossilrepo' },

@@ -17,6 +17,8 @@ import {
 } from '../plan/repository.ts';
 import { addEvent } from '../store/events.ts';
 import { forgetVerifications } from '../store/verifications.ts';
+import { forgetIdents } from '../store/idents.ts';
+import { dropCache } from '../mirror/place.ts';
 import { dropUndosOf } from './restore/kept.ts';
 import {
   findRepositoryById,
@@ -127,6 +129,8 @@ export async function purge(forge: Forge, row: Repository): Promise<void> {
   forgetHighWater(forge.store, row.id);
   dropUndosOf(forge, row.id);
   forgetVerifications(forge.store, row.id);
+  forgetIdents(forge.store, row.id);
+  dropCache(forge.paths, row.id);
   removeRepository(forge.store, row.id);
 }
 

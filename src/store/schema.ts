@@ -90,4 +90,14 @@ export const migrations: readonly string[] = [
   ) STRICT;
   CREATE INDEX verification_database ON verification(database, id);
   `,
+  `
+  -- Under which name and address somebody's check-ins go to Git. A row never changes: commits' hashes follow from it.
+  CREATE TABLE ident(
+    repository TEXT NOT NULL,
+    login TEXT NOT NULL,
+    name TEXT NOT NULL,
+    mail TEXT NOT NULL,
+    PRIMARY KEY (repository, login)
+  ) STRICT, WITHOUT ROWID;
+  `,
 ];

@@ -1,0 +1,65 @@
+import type { Forge } from '../forge.ts';
+import {
+  gitDropUnreachable,
+  gitJoinPacks,
+  gitLookFor,
+  gitUpdateRefs,
+  readMissing,
+} from '../programs/git-cache.ts';
+import { importRef } from './commits.ts';
+import { type Hashes, notePacks } from './hashes.ts';
+
+type Part = Pick<Forge, 'run'>;
+
+const keepRef = (commit: string): string => `refs/fossil/keep/${commit}`;
+
+/** More packs than this are joined. */
+const mostPacks = 24;
+
+/** Gives every commit that no other one leads to a ref of its own: what has no ref is lost at the next tidying up. */
+export async function keepAlive(
+  { run }: Part,
+  git: string,
+  hashes: Hashes,
+  leaves: ReadonlySet<string>,
+): Promise<void> {
+  const kept = hashes.kept();
+  const fresh = leaves.difference(kept);
+  const former = kept.difference(leaves);
+  if (fresh.size === 0 && former.size === 0) return;
+  const changes = new Map<string, string | undefined>([[importRef, undefined]]);
+  for (const commit of fresh) changes.set(keepRef(commit), commit);
+  for (const commit of former) changes.set(keepRef(commit), undefined);
+  await run(gitUpdateRefs(git, changes));
+  hashes.change((each) => {
+    each(
+      'DELETE FROM kept WHERE git = ?',
+      [...former].map((commit) => [commit]),
+    );
+    each(
+      'INSERT INTO kept(git) VALUES (?)',
+      [...fresh].map((commit) => [commit]),
+    );
+  });
+}
+
+/** Drops what nothing leads to any more, as after a restore or when something was shunned; joins packs when there are many. */
+export async function tidy({ run }: Part, git: string, hashes: Hashes): Promise<void> {
+  if (hashes.isDropping()) {
+    // Whatever happened to the refs: what they don't lead to is gone afterwards.
+    await run(gitUpdateRefs(git, new Map([...hashes.kept()].map((commit) => [keepRef(commit), commit]))));
+    await run(gitDropUnreachable(git));
+    const { stdout } = await run(gitLookFor(git, hashes.files()));
+    hashes.change((each) => {
+      each(
+        'DELETE FROM file WHERE git = ?',
+        readMissing(stdout).map((hash) => [hash]),
+      );
+      each('DELETE FROM dropping', [[]]);
+      notePacks(each, git);
+    });
+  } else if (hashes.packs().size > 3 * mostPacks) {
+    await run(gitJoinPacks(git));
+    hashes.change((each) => notePacks(each, git));
+  }
+}

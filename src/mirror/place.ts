@@ -1,0 +1,11 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Paths } from '../config/paths.ts';
+
+/** Where a repository's Git side is kept. All of it follows from the repository and the idents: it may be deleted at any time. */
+export const cacheFolder = (paths: Pick<Paths, 'state'>, repository: string): string =>
+  join(paths.state, 'mirror', repository);
+
+/** Deletes it; the next use makes it anew, with the same hashes. */
+export const dropCache = (paths: Pick<Paths, 'state'>, repository: string): void =>
+  rmSync(cacheFolder(paths, repository), { recursive: true, force: true });

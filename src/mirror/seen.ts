@@ -1,0 +1,13 @@
+import { type BigIntStats, statSync } from 'node:fs';
+
+/**
+ * What a repository's file and its write-ahead log look like from outside. While it stays the same nothing can have changed in the
+ * repository: every commit writes to one of them, and a file that takes its place has another number. Two `stat` calls, nothing is opened.
+ */
+export const stampOf = (file: string): string =>
+  [file, `${file}-wal`]
+    .map((path) => inWords(statSync(path, { bigint: true, throwIfNoEntry: false })))
+    .join(' ');
+
+const inWords = (found: BigIntStats | undefined): string =>
+  found === undefined ? '-' : `${found.ino}:${found.size}:${found.mtimeNs}`;
