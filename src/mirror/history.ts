@@ -18,8 +18,9 @@ export type Checkin = {
    */
   tree: ReadonlyMap<string, ManifestFile> | undefined;
   /**
-   * What besides the check-in itself decides its Git hash and can change: its parents, and which of its files can't be had. When this is
-   * another one, it has to be exported anew, and so have all that come after it.
+   * What besides the check-in itself decides its Git hash and can change: its parents, and how many of its files can be had. When this is
+   * another one, it has to be exported anew, and so have all that come after it. (How many, since nothing tells after a rebuild which files
+   * were shunned.)
    */
   origin: string;
 };
@@ -47,6 +48,8 @@ type Found = {
   receivedAt: number;
   primary: number | undefined;
   others: number[];
+  /** Changed files whose content is there. */
+  files: number;
   lacks: string[];
 };
 
@@ -94,7 +97,7 @@ function findCheckins(database: DatabaseSync): Map<number, Found> {
     if (!isHash(hash)) continue;
     const receivedAt = Number(row['received'] ?? 0);
     const at = Number(row['at'] ?? 0);
-    found.set(rid, { rid, hash, at, receivedAt, primary: undefined, others: [], lacks: [] });
+    found.set(rid, { rid, hash, at, receivedAt, primary: undefined, others: [], files: 0, lacks: [] });
   }
   return found;
 }
@@ -106,11 +109,22 @@ function link(database: DatabaseSync, found: ReadonlyMap<number, Found>): void {
     if (row['isprim']) child.primary = Number(row['pid']);
     else child.others.push(Number(row['pid']));
   }
-  const lacking = database.prepare(
-    `SELECT DISTINCT m.mid, b.uuid FROM blob b CROSS JOIN mlink m ON m.fid = b.rid
-     WHERE ${unavailable} ORDER BY b.uuid`,
+  const changed = database.prepare(
+    'SELECT mid, count(*) AS n FROM mlink WHERE fid > 0 AND NOT isaux GROUP BY mid',
   );
-  for (const row of lacking.iterate()) found.get(Number(row['mid']))?.lacks.push(String(row['uuid']));
+  for (const row of changed.iterate()) {
+    const checkin = found.get(Number(row['mid']));
+    if (checkin) checkin.files = Number(row['n']);
+  }
+  const lacking = database.prepare(
+    `SELECT m.mid, b.uuid FROM blob b CROSS JOIN mlink m ON m.fid = b.rid WHERE ${unavailable} AND NOT m.isaux`,
+  );
+  for (const row of lacking.iterate()) {
+    const checkin = found.get(Number(row['mid']));
+    if (checkin === undefined) continue;
+    checkin.files -= 1;
+    checkin.lacks.push(String(row['uuid']));
+  }
 }
 
 /** What may still be received: named by something, never seen, and not shunned. By row and by hash. */
@@ -154,23 +168,16 @@ function checkinOf(database: DatabaseSync, one: Found, found: ReadonlyMap<number
   const parents = [primary ?? [], ...others].flat();
   const severed = one.primary !== undefined && primary === undefined;
   const whole = severed ? availableTree(database, one.rid) : undefined;
-  const lacks = whole?.lacks ?? one.lacks;
-  const origin = [severed ? 'alone' : '', ...parents, ...lacks.map((hash) => `without ${hash}`)].join(' ');
-  return { rid: one.rid, hash: one.hash, at: one.at, parents, tree: whole?.tree, origin };
+  const origin = [severed ? 'alone' : '', ...parents, whole?.size ?? one.files].join(' ');
+  return { rid: one.rid, hash: one.hash, at: one.at, parents, tree: whole, origin };
 }
 
-function availableTree(database: DatabaseSync, rid: number) {
+function availableTree(database: DatabaseSync, rid: number): Map<string, ManifestFile> {
   const find = database.prepare(`SELECT rid, NOT ${unavailable} AS there FROM blob WHERE uuid = ?`);
   const read = (hash: string): Manifest =>
     readManifest(readArtifact(database, Number(find.get(hash)?.['rid'] ?? 0)));
   const tree = treeOf(readManifest(readArtifact(database, rid)), read);
-  const lacks: string[] = [];
-  for (const [name, { hash }] of tree)
-    if (find.get(hash)?.['there'] !== 1) {
-      tree.delete(name);
-      lacks.push(hash);
-    }
-  return { tree, lacks: [...new Set(lacks)].sort() };
+  return new Map([...tree].filter(([, { hash }]) => find.get(hash)?.['there'] === 1));
 }
 
 const tables: Readonly<Record<string, string>> = {

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { DatabaseSync } from 'node:sqlite';
-import { asOperatorError } from '../repos/open.ts';
+import { asOperatorError, openRepository } from '../repos/open.ts';
 import { type RefFacts, readRefFacts } from './facts.ts';
 import type { Hashes } from './hashes.ts';
 import { type Checkin, type History, readHistory, unavailable } from './history.ts';
@@ -32,6 +32,8 @@ export type Picked = {
  * @param into.files an empty Fossil repository, which gets new files' contents
  */
 export function pick(file: string, hashes: Hashes, into: { folder: string; files: string }): Picked {
+  // Says it best when it is none.
+  openRepository(file, { readOnly: true }).close();
   const database = new DatabaseSync(join(into.folder, 'picked.db'), {
     timeout: 15_000,
     enableForeignKeyConstraints: false,

@@ -27,7 +27,7 @@ export const gitInitCache = (folder: string): Command => ({
 export const gitFastImport = (folder: string, marks: string): Command => ({
   ...git(
     folder,
-    ...['-c', 'fastimport.unpackLimit=1', '-c', 'pack.compression=1', '-c', 'core.bigFileThreshold=64m'],
+    ...['-c', 'fastimport.unpackLimit=0', '-c', 'pack.compression=1', '-c', 'core.bigFileThreshold=64m'],
     ...['fast-import', '--done', '--quiet', '--force', '--date-format=raw', `--export-marks=${marks}`],
   ),
   timeout: 24 * 3_600_000,

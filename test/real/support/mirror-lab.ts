@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -24,6 +24,7 @@ export function mirrorLab() {
   const config = parseConfig('', paths);
   const forge = { run, config, paths, store };
   let count = 0;
+  let clock = 1_700_000_000;
   const env = { ...fossilEnvironment(join(root, 'home')), USER: 'admin' };
   const must = async (argv: [string, ...string[]], cwd?: string) =>
     (await run({ argv, env, ...(cwd !== undefined && { cwd }) })).stdout;
@@ -58,6 +59,8 @@ export function mirrorLab() {
         write: (name: string, content: string | Buffer) => {
           mkdirSync(dirname(join(checkout, name)), { recursive: true });
           writeFileSync(join(checkout, name), content);
+          // Fossil 2.21 takes a file of the same size and second for unchanged.
+          utimesSync(join(checkout, name), ++clock, clock);
         },
         /** Commits all that is in the checkout. @returns the check-in's hash */
         commit: async (text: string, ...args: string[]) => {
