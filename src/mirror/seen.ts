@@ -2,7 +2,8 @@ import { type BigIntStats, statSync } from 'node:fs';
 
 /**
  * What a repository's file and its write-ahead log look like from outside. While it stays the same nothing can have changed in the
- * repository: every commit writes to one of them, and a file that takes its place has another number. Two `stat` calls, nothing is opened.
+ * repository: every commit writes to one of them, and a file that takes its place has another number. An empty log is like none: whoever reads
+ * makes one. Two `stat` calls, nothing is opened. Take it before reading: what comes meanwhile is then seen the next time.
  */
 export const stampOf = (file: string): string =>
   [file, `${file}-wal`]
@@ -10,4 +11,4 @@ export const stampOf = (file: string): string =>
     .join(' ');
 
 const inWords = (found: BigIntStats | undefined): string =>
-  found === undefined ? '-' : `${found.ino}:${found.size}:${found.mtimeNs}`;
+  found === undefined || found.size === 0n ? '-' : `${found.ino}:${found.size}:${found.mtimeNs}`;

@@ -40,6 +40,7 @@ export function mirrorLab() {
     root,
     forge,
     must,
+    change,
     /** A repository that a person works in, in a checkout of their own. */
     async repository() {
       const file = join(paths.repos, `r${count + 1}.fossil`);
@@ -107,7 +108,7 @@ export function mirrorLab() {
 }
 
 /** Changes a repository as nobody should: by SQL. */
-export function change(file: string, sql: string): void {
+function change(file: string, sql: string): void {
   using database = new DatabaseSync(file, { timeout: 15_000, enableForeignKeyConstraints: false });
   database.exec(sql);
 }
