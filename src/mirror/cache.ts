@@ -72,18 +72,20 @@ async function refresh(forge: Part, row: Mirrored, options: RefreshOptions): Pro
   using work = scratch(forge.paths);
   const files = join(work.path, 'files.fossil');
   copyFileSync(empty, files);
-  using picked = pick(join(forge.paths.data, row.file), hashes, { folder: work.path, files });
+  const known = hashes.checkins();
+  using picked = pick(
+    join(forge.paths.data, row.file),
+    { file: hashes.file, checkins: known },
+    { folder: work.path, files },
+  );
+  const commits = new Map([...known].map(([hash, { git }]) => [hash, git]));
   if (picked.fresh > 0 || picked.stale.length > 0) {
-    const known = hashes.checkins();
     const place = { repository: row.id, git, files, work: work.path };
-    remember(
-      hashes,
-      git,
-      picked,
-      await importInto(forge, place, picked, (hash) => known.get(hash)?.git, options),
-    );
+    const imported = await importInto(forge, place, picked, (hash) => known.get(hash)?.git, options);
+    remember(hashes, git, picked, imported);
+    for (const hash of picked.stale) commits.delete(hash);
+    for (const [hash, commit] of imported.checkins) commits.set(hash, commit);
   }
-  const commits = new Map([...hashes.checkins()].map(([hash, known]) => [hash, known.git]));
   await keepAlive(forge, git, hashes, leavesOf(picked.facts, commits));
   await tidy(forge, git, hashes);
   return { folder: git, commits, facts: picked.facts, made: picked.fresh };

@@ -3,7 +3,6 @@ import { pathToFileURL } from 'node:url';
 import { DatabaseSync } from 'node:sqlite';
 import { asOperatorError, openRepository } from '../repos/open.ts';
 import { type RefFacts, readRefFacts } from './facts.ts';
-import type { Hashes } from './hashes.ts';
 import { type Checkin, type History, readHistory, unavailable } from './history.ts';
 
 /** What a repository has that its cache has not, copied out of it. */
@@ -28,10 +27,15 @@ export type Picked = {
  * repository's lock afterwards, no push that comes meanwhile is seen in part, nothing private is in them, and Fossil doesn't open the
  * repository itself, which it would write to when it closes it (db_close in db.c).
  * @param file the repository
+ * @param known what the cache has: the file of its list, and the check-ins in it
  * @param into.folder where the copies go
  * @param into.files an empty Fossil repository, which gets new files' contents
  */
-export function pick(file: string, hashes: Hashes, into: { folder: string; files: string }): Picked {
+export function pick(
+  file: string,
+  known: { file: string; checkins: ReadonlyMap<string, { origin: string }> },
+  into: { folder: string; files: string },
+): Picked {
   // Says it best when it is none.
   openRepository(file, { readOnly: true }).close();
   const database = new DatabaseSync(join(into.folder, 'picked.db'), {
@@ -43,13 +47,13 @@ export function pick(file: string, hashes: Hashes, into: { folder: string; files
     // What is only needed until the export ends need not outlive a crash.
     database.exec('PRAGMA trusted_schema = OFF; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF');
     attach(database, 'live', file, 'ro');
-    attach(database, 'known', hashes.file, 'ro');
+    attach(database, 'known', known.file, 'ro');
     attach(database, 'files', into.files, 'rw');
     database.exec('PRAGMA files.journal_mode = OFF; PRAGMA files.synchronous = OFF');
     database.exec('BEGIN');
     const history = readHistory(database);
     const facts = readRefFacts(database, history);
-    const { fresh, stale } = compareWith(hashes, history);
+    const { fresh, stale } = compareWith(known.checkins, history);
     if (fresh.length > 0) copyCheckins(database, fresh);
     const files = fresh.length > 0 ? copyFiles(database) : new Set<string>();
     const people = fresh.length > 0 ? readPeople(database) : new Map<string, string>();
@@ -79,8 +83,10 @@ function attach(database: DatabaseSync, name: string, file: string, mode: 'ro' |
 }
 
 /** Whatever comes after something stale is stale, too. */
-function compareWith(hashes: Hashes, { checkins }: History): { fresh: Checkin[]; stale: string[] } {
-  const known = hashes.checkins();
+function compareWith(
+  known: ReadonlyMap<string, { origin: string }>,
+  { checkins }: History,
+): { fresh: Checkin[]; stale: string[] } {
   const fresh = new Map<string, Checkin>();
   for (const one of checkins.values())
     if (known.get(one.hash)?.origin !== one.origin || one.parents.some((parent) => fresh.has(parent)))
