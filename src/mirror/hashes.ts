@@ -45,6 +45,7 @@ export function openHashes(folder: string) {
       PRAGMA user_version = ${version};
       COMMIT`);
   const column = (sql: string) => database.prepare(sql).all();
+  const fileOf = database.prepare('SELECT git FROM file WHERE fossil = ?');
   return {
     file,
     /** Git's hash and what it depends on (`Checkin.origin`), by Fossil's hash. */
@@ -57,6 +58,12 @@ export function openHashes(folder: string) {
       ),
     /** The commits that refs keep alive. */
     kept: (): Set<string> => new Set(column('SELECT git FROM kept').map((row) => text(row, 'git'))),
+    /** Git's hash of a file. */
+    fileOf: (fossil: string): string | undefined => {
+      const row = fileOf.get(fossil);
+      return row && text(row, 'git');
+    },
+    /** Git's hashes of all files. */
     files: (): string[] => column('SELECT git FROM file').map((row) => text(row, 'git')),
     isDropping: (): boolean => column('SELECT 1 FROM dropping').length > 0,
     packs: (): Map<string, number> =>

@@ -18,6 +18,7 @@ import { firstPage } from './first-page.ts';
 import { idle } from './idle.ts';
 import { list } from './list.ts';
 import { fillUpTo } from './many.ts';
+import { mirror } from './mirror.ts';
 import { page } from './page.ts';
 import { push } from './push.ts';
 import { requests } from './requests.ts';
@@ -137,6 +138,7 @@ if ([...pushed('S3'), 'requests S3'].some(asked))
   await inS3().catch((error: unknown) => rows.push(failed('the forge with S3', error)));
 if (['closed small', 'closed large', 'restore 5', 'restore 50', 'restore 500'].some(asked))
   await restored().catch((error: unknown) => rows.push(failed('the forge with large repositories', error)));
+await measure('mirror', () => mirror(bench));
 await measure('bring back', () => bringAllBack(bench));
 await measure('first page', () => firstPage(bench));
 process.stdout.write(

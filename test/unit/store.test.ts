@@ -18,6 +18,7 @@ import {
 } from '../../src/store/repositories.ts';
 import { endSessionsOf, insertSession, memberOfSession } from '../../src/store/sessions.ts';
 import { createInstance, instanceId, openStore, type Store, transaction } from '../../src/store/store.ts';
+import { forgetIdents, freezeIdents, identsOf } from '../../src/store/idents.ts';
 
 let folder: string;
 let paths: { database: string };
@@ -171,4 +172,30 @@ test('only the newest events are kept', () => {
   expect(newestEvents(store, 2).map(({ text }) => text)).toEqual(['last', String(keptEvents + 2)]);
   expect(newestEvents(store, 5, 'id')).toHaveLength(1);
   expect(newestEvents(store, 20_000)).toHaveLength(keptEvents);
+});
+
+describe('idents', () => {
+  test('never change once they are there, each repository has its own, and they go with it', () => {
+    const one = { name: 'One', mail: 'one@example.com' };
+    const other = { name: 'Other', mail: 'other@example.com' };
+    freezeIdents(store, 'a', new Map([['login', one]]));
+    freezeIdents(
+      store,
+      'a',
+      new Map([
+        ['login', other],
+        ['more', other],
+      ]),
+    );
+    freezeIdents(store, 'b', new Map([['login', other]]));
+    expect(identsOf(store, 'a')).toEqual(
+      new Map([
+        ['login', one],
+        ['more', other],
+      ]),
+    );
+    expect(forgetIdents(store, 'a')).toBe(2);
+    expect(identsOf(store, 'a').size).toBe(0);
+    expect(identsOf(store, 'b')).toEqual(new Map([['login', other]]));
+  });
 });

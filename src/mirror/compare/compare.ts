@@ -47,8 +47,8 @@ export async function compareWithGit(
   options: CompareOptions = {},
 ): Promise<Comparison> {
   using database = openRepository(file, { readOnly: true });
-  // One state of it, whatever is pushed meanwhile.
-  database.exec('BEGIN');
+  // One state of it, whatever is pushed meanwhile; but only where no writer waits for a reader.
+  if (database.prepare('PRAGMA journal_mode').get()?.['journal_mode'] === 'wal') database.exec('BEGIN');
   const fossil = fossilSide(database, options.since ?? Infinity);
   const objects = await objectsFor(git, fossil, options);
   const result = { checkins: 0, entries: 0, files: new Set<string>(), differences: [] as string[], count: 0 };
@@ -144,7 +144,7 @@ async function objectsFor(
   if (sample === undefined) return objectsOf(git, 'all', [], signal);
   const files = new Set<string>();
   const trees = new Set<string>();
-  for (const checkin of sample.checkins) {
+  for (const checkin of sample.checkins.intersection(fossil.checkins)) {
     const known = fossil.tree(fossil.manifest(checkin)).flatMap(({ name, mode, hash }) => {
       const there = sample.files(hash);
       return there === undefined ? [] : [{ path: name, mode, git: there }];

@@ -1,0 +1,54 @@
+import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { compareWithGit } from '../../src/mirror/compare/compare.ts';
+import { cacheFolder } from '../../src/mirror/place.ts';
+import { gitHistory } from './support/git-history.ts';
+import { type MirrorLab, mirrorLab } from './support/mirror-lab.ts';
+import { measured } from './processes.ts';
+
+type Refreshed = { made: number; commits: number; memory: number };
+
+/** In a process of its own, whose memory is known. */
+async function refresh(lab: MirrorLab, id: string): Promise<Refreshed> {
+  const script = join(import.meta.dirname, 'support/mirror-refresh.ts');
+  const child = spawn(process.execPath, [script, lab.root, id], { stdio: ['ignore', 'pipe', 'inherit'] });
+  let said = '';
+  child.stdout.on('data', (piece: Buffer) => (said += piece.toString()));
+  await once(child, 'close');
+  return JSON.parse(said) as Refreshed;
+}
+
+const megabytes = (bytes: number) => `${Math.round(bytes / 1e6)} MB`;
+
+test('files of 100 and 150 MB go through in little memory', { timeout: 300_000 }, async () => {
+  using lab = mirrorLab();
+  const repository = await lab.repository();
+  repository.write('random', randomBytes(100_000_000));
+  repository.write('small', 'small');
+  await repository.commit('large');
+  repository.write('even', Buffer.alloc(150_000_000, 'abcdefg\n'));
+  await repository.commit('larger');
+  const { made, memory } = await refresh(lab, repository.row.id);
+  measured(`files of 100 and 150 MB: ${megabytes(memory)}`);
+  expect(made).toBe(3);
+  expect(memory).toBeLessThan(250_000_000);
+  const { differences } = await compareWithGit(
+    repository.file,
+    join(cacheFolder(lab.forge.paths, repository.row.id), 'git'),
+  );
+  expect(differences).toEqual([]);
+});
+
+test('20,000 check-ins go through in bounded memory', { timeout: 1_200_000 }, async () => {
+  using lab = mirrorLab();
+  const { row } = await lab.imported(gitHistory(20_000, 1));
+  const began = performance.now();
+  const { made, memory } = await refresh(lab, row.id);
+  measured(`20,000 check-ins: ${megabytes(memory)}, ${((performance.now() - began) / 1000).toFixed(1)} s`);
+  expect(made).toBe(20_000);
+  expect(memory).toBeLessThan(500_000_000);
+  expect((await refresh(lab, row.id)).made).toBe(0);
+});
