@@ -7,6 +7,7 @@ import { fossilInit } from '../programs/fossil.ts';
 import { gitInitCache } from '../programs/git-cache.ts';
 import { type Scratch, scratch } from '../repos/scratch.ts';
 import type { Repository } from '../store/repositories.ts';
+import { CommandError, type Run } from '../system/run.ts';
 import { ProgramFailed } from '../system/stream.ts';
 import type { RefFacts } from './facts.ts';
 import { type Hashes, inCache, isWhole, notePacks, openHashes } from './hashes.ts';
@@ -60,10 +61,13 @@ class Damaged extends Error {}
 
 /** Git refuses what it can't find or read; that it was killed, or the disk is full, says nothing about the cache. */
 function isDamage(error: unknown): boolean {
-  if (error instanceof ProgramFailed)
-    return error.killedBy === null && error.message.startsWith('git ') && !/No space left/.test(error.said);
+  if (error instanceof ProgramFailed) return error.killedBy === null && isGits(error.message, error.said);
+  if (error instanceof CommandError) return error.ended === 'answered' && isGits(error.message, error.stderr);
   return error instanceof Damaged;
 }
+
+const isGits = (message: string, said: string): boolean =>
+  message.startsWith('git ') && !said.includes('No space left');
 
 async function refresh(forge: Part, row: Mirrored, options: RefreshOptions): Promise<MirrorCache> {
   const folder = cacheFolder(forge.paths, row.id);
@@ -86,8 +90,9 @@ async function refresh(forge: Part, row: Mirrored, options: RefreshOptions): Pro
     for (const hash of picked.stale) commits.delete(hash);
     for (const [hash, commit] of imported.checkins) commits.set(hash, commit);
   }
-  await keepAlive(forge, git, hashes, leavesOf(picked.facts, commits));
-  await tidy(forge, git, hashes);
+  const run: Run = (command) => forge.run({ ...command, group: true, signal: options.signal });
+  await keepAlive(run, git, hashes, leavesOf(picked.facts, commits));
+  await tidy(run, git, hashes);
   return { folder: git, commits, facts: picked.facts, made: picked.fresh };
 }
 

@@ -1,4 +1,3 @@
-import type { Forge } from '../forge.ts';
 import {
   gitDropUnreachable,
   gitJoinPacks,
@@ -6,10 +5,9 @@ import {
   gitUpdateRefs,
   readMissing,
 } from '../programs/git-cache.ts';
+import type { Run } from '../system/run.ts';
 import { importRef } from './commits.ts';
 import { type Hashes, notePacks } from './hashes.ts';
-
-type Part = Pick<Forge, 'run'>;
 
 const keepRef = (commit: string): string => `refs/fossil/keep/${commit}`;
 
@@ -18,7 +16,7 @@ const mostPacks = 24;
 
 /** Gives every commit that no other one leads to a ref of its own: what has no ref is lost at the next tidying up. */
 export async function keepAlive(
-  { run }: Part,
+  run: Run,
   git: string,
   hashes: Hashes,
   leaves: ReadonlySet<string>,
@@ -44,7 +42,7 @@ export async function keepAlive(
 }
 
 /** Drops what nothing leads to any more, as after a restore or when something was shunned; joins packs when there are many. */
-export async function tidy({ run }: Part, git: string, hashes: Hashes): Promise<void> {
+export async function tidy(run: Run, git: string, hashes: Hashes): Promise<void> {
   if (hashes.isDropping()) {
     // Whatever happened to the refs: what they don't lead to is gone afterwards.
     await run(gitUpdateRefs(git, new Map([...hashes.kept()].map((commit) => [keepRef(commit), commit]))));

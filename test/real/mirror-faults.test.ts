@@ -160,6 +160,10 @@ test('whatever of a cache is damaged, it is noticed, and the hashes are the same
   const some = (ending: string) => packs().find((name) => name.endsWith(ending)) ?? '';
   const damages: [string, () => void][] = [
     ['a pack is gone', () => rmSync(some('.pack'))],
+    [
+      'the list names commits that are not there',
+      () => lab.change(join(folder, 'hashes.db'), "UPDATE checkin SET git = 'f' || substr(git, 2)"),
+    ],
     ['a pack is cut', () => truncateSync(some('.pack'), statSync(some('.pack')).size - 100)],
     ['an index is gone', () => rmSync(some('.idx'))],
     ['all objects are gone', () => rmSync(join(whole.folder, 'objects'), { recursive: true })],

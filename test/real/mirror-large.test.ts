@@ -23,24 +23,28 @@ async function refresh(lab: MirrorLab, id: string): Promise<Refreshed> {
 
 const megabytes = (bytes: number) => `${Math.round(bytes / 1e6)} MB`;
 
-test('files of 100 and 150 MB go through in little memory', { timeout: 300_000 }, async () => {
-  using lab = mirrorLab();
-  const repository = await lab.repository();
-  repository.write('random', randomBytes(100_000_000));
-  repository.write('small', 'small');
-  await repository.commit('large');
-  repository.write('even', Buffer.alloc(150_000_000, 'abcdefg\n'));
-  await repository.commit('larger');
-  const { made, memory } = await refresh(lab, repository.row.id);
-  measured(`files of 100 and 150 MB: ${megabytes(memory)}`);
-  expect(made).toBe(3);
-  expect(memory).toBeLessThan(250_000_000);
-  const { differences } = await compareWithGit(
-    repository.file,
-    join(cacheFolder(lab.forge.paths, repository.row.id), 'git'),
-  );
-  expect(differences).toEqual([]);
-});
+test(
+  'files of 100 and 150 MB go through in memory for one of them, as it is stored',
+  { timeout: 300_000 },
+  async () => {
+    using lab = mirrorLab();
+    const repository = await lab.repository();
+    repository.write('random', randomBytes(100_000_000));
+    repository.write('small', 'small');
+    await repository.commit('large');
+    repository.write('even', Buffer.alloc(150_000_000, 'abcdefg\n'));
+    await repository.commit('larger');
+    const { made, memory } = await refresh(lab, repository.row.id);
+    measured(`files of 100 and 150 MB: ${megabytes(memory)}`);
+    expect(made).toBe(3);
+    expect(memory).toBeLessThan(400_000_000);
+    const { differences } = await compareWithGit(
+      repository.file,
+      join(cacheFolder(lab.forge.paths, repository.row.id), 'git'),
+    );
+    expect(differences).toEqual([]);
+  },
+);
 
 test('20,000 check-ins go through in bounded memory', { timeout: 1_200_000 }, async () => {
   using lab = mirrorLab();
