@@ -5,6 +5,7 @@ import { exitCodes, messageOf, OperatorError } from '../errors.ts';
 import { type Forge, withForge } from '../forge.ts';
 import { ensureCanary, flyCanary } from '../health/canary.ts';
 import type { Finding } from '../health/finding.ts';
+import { readLoopState } from '../health/loop-state.ts';
 import { healthNow } from '../health/now.ts';
 import { forgeUrl } from '../repos/urls.ts';
 import type { RecoveryKey } from '../secrets/bundle/format.ts';
@@ -16,6 +17,8 @@ import { renewBundle } from './seal-bundle.ts';
 
 /** How long a fresh server may take until all parts answer, the first certificate included. Milliseconds. */
 const patience = 90_000;
+/** The loop looks every few seconds. Milliseconds. */
+const lookedWithin = 15_000;
 
 /**
  * Proves from outside that the server works (clone, push, found in the replica), then says where it is and, once, the
@@ -34,6 +37,7 @@ export async function prove(options: GlobalOptions, also: object = {}): Promise<
     const findings = await untilHealthy(forge);
     await report(forge, recoveryKey, also);
     await bringBundle(forge);
+    if (recoveryKey !== undefined) await untilLooked(forge);
     for (const { what, next } of findings) forge.out.warn(`${what} ${next}`);
     if (findings.length > 0) process.exitCode = exitCodes.check;
   });
@@ -48,6 +52,13 @@ async function untilHealthy(forge: Forge): Promise<Finding[]> {
     if (Date.now() > deadline) return findings.filter(({ level }) => level === 'red');
     await sleep(500);
   }
+}
+
+/** Until the loop has looked once more, `status` says that nobody was shown the key. */
+async function untilLooked({ paths }: Forge): Promise<void> {
+  const shown = Date.now();
+  while (Date.parse(readLoopState(paths)?.at ?? '') < shown && Date.now() - shown < lookedWithin)
+    await sleep(200);
 }
 
 /** `recoveryKey` is of this run alone: nothing was sent that is sealed to one which was made before and not shown. */
