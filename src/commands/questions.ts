@@ -26,7 +26,7 @@ export async function askForServer(
   const email =
     flags.email ??
     (local ? '' : await input({ message: 'E-mail for the certificate authority (may be empty)' }, terminal));
-  const replica = flags.replica ?? (await askForReplica(defaultFolder));
+  const replica = flags.replica ?? (await askForReplica(defaultFolder, local));
   const inS3 = replica.startsWith('s3://');
   const endpoint =
     flags.endpoint ??
@@ -44,12 +44,16 @@ export async function askForServer(
   };
 }
 
-async function askForReplica(defaultFolder: string): Promise<string> {
+/** @param trial whether nobody else reaches the server: then a folder will do, so that each question can be answered by Enter */
+async function askForReplica(defaultFolder: string, trial: boolean): Promise<string> {
   const choices = [
     { name: 'S3-compatible storage', value: 's3' },
     { name: 'a folder, on another disk if possible', value: 'folder' },
   ] as const;
-  const kind = await select({ message: 'Where shall every commit go?', choices }, terminal);
+  const kind = await select(
+    { message: 'Where shall every commit go?', choices, default: trial ? 'folder' : 's3' },
+    terminal,
+  );
   if (kind === 'folder')
     return `file://${await input({ message: 'Folder', default: defaultFolder }, terminal)}`;
   return await input(
