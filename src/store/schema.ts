@@ -91,6 +91,69 @@ export const migrations: readonly string[] = [
   CREATE INDEX verification_database ON verification(database, id);
   `,
   `
+  -- A Git remote that follows a repository. It is believed, the bridge's own Git repository never is.
+  CREATE TABLE mirror(
+    id TEXT PRIMARY KEY,
+    repository TEXT NOT NULL REFERENCES repository(id) ON DELETE CASCADE,
+    name TEXT NOT NULL,
+    url TEXT NOT NULL,
+    main TEXT NOT NULL,
+    branches TEXT,
+    on_divergence TEXT NOT NULL CHECK (on_divergence IN ('refuse', 'overwrite', 'keep')),
+    every_ms INTEGER NOT NULL,
+    tickets INTEGER NOT NULL CHECK (tickets IN (0, 1)),
+    wiki INTEGER NOT NULL CHECK (wiki IN (0, 1)),
+    user TEXT,
+    sealed_credential TEXT,
+    public_key TEXT,
+    host_keys TEXT,
+    created_at INTEGER NOT NULL,
+    tried_at INTEGER,
+    ok_at INTEGER,
+    compared_at INTEGER,
+    stamp TEXT,
+    checkins INTEGER NOT NULL,
+    error TEXT,
+    error_kind TEXT,
+    failures INTEGER NOT NULL,
+    failing_since INTEGER,
+    next_try_at INTEGER,
+    rewound_at INTEGER,
+    rewound_to INTEGER,
+    verified_at INTEGER,
+    verify_error TEXT,
+    CHECK ((error IS NULL) = (error_kind IS NULL)),
+    CHECK ((error IS NULL) = (failing_since IS NULL)),
+    UNIQUE(repository, name)
+  ) STRICT;
+
+  -- What was last pushed to a mirror.
+  CREATE TABLE mirror_ref(
+    mirror TEXT NOT NULL REFERENCES mirror(id) ON DELETE CASCADE,
+    ref TEXT NOT NULL,
+    git TEXT NOT NULL,
+    fossil TEXT NOT NULL,
+    name TEXT,
+    PRIMARY KEY(mirror, ref)
+  ) STRICT, WITHOUT ROWID;
+
+  -- Each time that something was pushed to a mirror, or could not be.
+  CREATE TABLE sync_run(
+    id INTEGER PRIMARY KEY,
+    mirror TEXT NOT NULL REFERENCES mirror(id) ON DELETE CASCADE,
+    at INTEGER NOT NULL,
+    why TEXT NOT NULL,
+    error TEXT,
+    refs TEXT NOT NULL,
+    pushed INTEGER NOT NULL,
+    commits INTEGER NOT NULL,
+    bytes INTEGER,
+    took_ms INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX sync_run_mirror ON sync_run(mirror, id);
+  CREATE INDEX sync_run_at ON sync_run(at);
+  `,
+  `
   -- Under which name and address somebody's check-ins go to Git. A row never changes: commits' hashes follow from it.
   CREATE TABLE ident(
     repository TEXT NOT NULL,

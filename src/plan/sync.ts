@@ -1,0 +1,103 @@
+import type { Mirror } from '../store/mirrors.ts';
+
+/** What is known of a repository's file at one look. Instants are milliseconds since 1970. */
+export type Seen = {
+  /** See `mirror/seen.ts`. */
+  stamp: string;
+  /** Since when it is this one. */
+  since: number;
+  /** Since when it has been changing without a pause. */
+  restlessSince: number;
+};
+
+/** Why a mirror is looked at. */
+export type Why = 'new' | 'push' | 'schedule' | 'retry' | 'comparison' | 'asked';
+
+/** What decides when a mirror is looked at next. */
+export type MirrorTimes = Pick<
+  Mirror,
+  'id' | 'repository' | 'everyMs' | 'stamp' | 'triedAt' | 'okAt' | 'comparedAt' | 'errorKind' | 'nextTryAt'
+>;
+
+const minute = 60_000;
+
+/** A check-in of which something has not been received is looked for again after so long. Milliseconds. */
+export const waitingPause = minute;
+/** A push is several writes: one that has just ended may have a next. Milliseconds. */
+export const settling = 5_000;
+/** Somebody who writes without a pause is not waited for longer. Milliseconds. */
+const longestWait = 30_000;
+/** How often a mirror is compared with the remote itself, since somebody else may have changed it. Milliseconds. */
+export const comparisonPause = 24 * 60 * minute;
+/** After each failure in a row; the last goes on. Milliseconds. */
+const retries = [minute, 5 * minute, 15 * minute, 60 * minute] as const;
+const longestRetry = 60 * minute;
+
+/** What a person has to mend: trying again by itself would only lock the account. */
+const byHand: ReadonlySet<string> = new Set(['credential', 'host-key']);
+
+/** Whether it is tried again only when it was configured anew or somebody asks. */
+export const waitsForHand = ({ errorKind }: Pick<Mirror, 'errorKind'>): boolean =>
+  errorKind !== null && byHand.has(errorKind);
+
+/** What a look at a file says, after a former one. A stamp that was never seen before is taken for an old one. */
+export function lookedAt(former: Seen | undefined, stamp: string, now: number): Seen {
+  if (former === undefined) return { stamp, since: 0, restlessSince: 0 };
+  if (former.stamp === stamp) return former;
+  const restless = Math.abs(now - former.since) < settling;
+  return { stamp, since: now, restlessSince: restless ? former.restlessSince : now };
+}
+
+/**
+ * The mirrors that it is time for, with the reason, each judged alone. A repository that wasn't seen has no file now: its mirrors wait.
+ * @param seen by the repository's id
+ */
+export const dueMirrors = <M extends MirrorTimes>(
+  mirrors: readonly M[],
+  seen: ReadonlyMap<string, Seen>,
+  now: number,
+): { mirror: M; why: Why }[] =>
+  mirrors.flatMap((mirror) => {
+    const file = seen.get(mirror.repository);
+    const why = file && reasonFor(mirror, file, now);
+    return why === undefined ? [] : [{ mirror, why }];
+  });
+
+function reasonFor(mirror: MirrorTimes, file: Seen, now: number): Why | undefined {
+  if (mirror.errorKind !== null) return !waitsForHand(mirror) && isTime(mirror, now) ? 'retry' : undefined;
+  if (mirror.okAt === null) return 'new';
+  // Something of it had not been received yet.
+  if (mirror.nextTryAt !== null && isTime(mirror, now)) return 'schedule';
+  if (mirror.comparedAt === null || hasPassed(mirror.comparedAt, comparisonPause, now)) return 'comparison';
+  if (mirror.stamp !== file.stamp) {
+    if (hasPassed(file.since, settling, now) || hasPassed(file.restlessSince, longestWait, now))
+      return 'push';
+    if (hasPassed(mirror.triedAt ?? 0, mirror.everyMs, now)) return 'schedule';
+  }
+  return undefined;
+}
+
+/** A clock that was set back must not keep a mirror waiting. */
+const isTime = ({ nextTryAt }: MirrorTimes, now: number): boolean =>
+  nextTryAt === null || now >= nextTryAt || nextTryAt - now > longestRetry;
+
+const hasPassed = (since: number, pause: number, now: number): boolean => Math.abs(now - since) >= pause;
+
+/** The mirrors that somebody who names no repository means: what differs, what failed, what was not compared for a day. */
+export const unfinishedMirrors = <M extends MirrorTimes>(
+  mirrors: readonly M[],
+  seen: ReadonlyMap<string, Seen>,
+  now: number,
+): { mirror: M; why: Why }[] =>
+  mirrors.flatMap((mirror) => {
+    const file = seen.get(mirror.repository);
+    if (!file) return [];
+    const why = mirror.errorKind !== null ? 'asked' : reasonFor(mirror, { ...file, since: 0 }, now);
+    return why === undefined ? [] : [{ mirror, why }];
+  });
+
+/** When a mirror that failed is tried again, after so many failures in a row; null: not by itself. */
+export function nextTry(errorKind: string, failures: number, now: number): number | null {
+  if (byHand.has(errorKind)) return null;
+  return now + (retries[Math.max(1, failures) - 1] ?? longestRetry);
+}

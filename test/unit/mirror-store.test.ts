@@ -1,0 +1,149 @@
+import { randomUUID } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { pushedRefs, setPushedRefs } from '../../src/store/mirror-refs.ts';
+import {
+  findMirror,
+  findMirrorById,
+  insertMirror,
+  mirrorsOf,
+  removeMirror,
+  servedMirrors,
+  updateMirror,
+} from '../../src/store/mirrors.ts';
+import { insertRepository, removeRepository, updateRepository } from '../../src/store/repositories.ts';
+import { openStore, type Store } from '../../src/store/store.ts';
+import { addSyncRun, syncRunsOf } from '../../src/store/sync-runs.ts';
+
+let folder: string;
+let store: Store;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'store-'));
+  store = openStore({ database: join(folder, 'fossilrepo.db') });
+});
+afterEach(() => {
+  store.close();
+  rmSync(folder, { recursive: true });
+});
+
+const repository = (name: string) => {
+  const made = insertRepository(store, {
+    id: randomUUID(),
+    name,
+    visibility: 'private',
+    file: `repos/${name}.fossil`,
+    state: 'active',
+  });
+  return made.id;
+};
+const mirror = (of: string, name: string) =>
+  insertMirror(store, {
+    id: randomUUID(),
+    repository: of,
+    name,
+    url: 'https://git.example.org/demo.git',
+    main: 'main',
+    branches: null,
+    onDivergence: 'refuse',
+    everyMs: 900_000,
+    tickets: false,
+    wiki: true,
+    user: 'git',
+    sealedCredential: 'v1.x',
+    publicKey: null,
+    hostKeys: null,
+    createdAt: 5,
+  });
+const run = (of: string, at: number) => ({
+  mirror: of,
+  at,
+  why: 'push',
+  error: null,
+  refs: [{ ref: 'refs/heads/main', from: null, to: 'c1' }],
+  pushed: 1,
+  commits: 3,
+  bytes: 700,
+  tookMs: 90,
+});
+const ref = (name: string, git: string) => ({
+  ref: `refs/heads/${name}`,
+  git,
+  fossil: `f-${git}`,
+  name: null,
+});
+
+test('a mirror is what it was made, and its name is taken once a repository', () => {
+  const [one, two] = [repository('one'), repository('two')];
+  const made = mirror(one, 'github');
+  expect(made).toMatchObject({ wiki: true, tickets: false, okAt: null, failures: 0, checkins: 0 });
+  expect(findMirror(store, one, 'github')).toEqual(made);
+  expect(() => mirror(one, 'github')).toThrow('already a mirror github');
+  mirror(two, 'github');
+  const other = mirror(one, 'other');
+  expect(() => updateMirror(store, other.id, { name: 'github' })).toThrow('already a mirror github');
+  const changed = { okAt: 7, stamp: 's', branches: 'main,release-*', nextTryAt: null };
+  expect(updateMirror(store, made.id, changed)).toEqual({ ...made, ...changed });
+  expect(findMirrorById(store, made.id)).toEqual({ ...made, ...changed });
+  expect(mirrorsOf(store, one).map(({ name }) => name)).toEqual(['github', 'other']);
+});
+
+test('only mirrors of what is in service are served, by name; a renamed repository keeps its own', () => {
+  const [zoo, ant] = [repository('zoo'), repository('ant')];
+  const made = [mirror(zoo, 'b'), mirror(ant, 'c'), mirror(zoo, 'a')];
+  const names = () => servedMirrors(store).map(({ name }) => name);
+  expect(names()).toEqual(['c', 'a', 'b']);
+  updateRepository(store, zoo, { name: 'aardvark', file: 'repos/aardvark.fossil' });
+  expect(names()).toEqual(['a', 'b', 'c']);
+  updateRepository(store, zoo, { state: 'trashed', deletedAt: 9 });
+  expect(names()).toEqual(['c']);
+  expect(mirrorsOf(store, zoo)).toHaveLength(2);
+  updateRepository(store, zoo, { state: 'active', deletedAt: null });
+  expect(names()).toEqual(['a', 'b', 'c']);
+  expect(made).toHaveLength(3);
+});
+
+test('what was pushed is replaced whole', () => {
+  const { id } = mirror(repository('demo'), 'github');
+  setPushedRefs(store, id, [ref('main', 'c1'), ref('old', 'c2')]);
+  setPushedRefs(store, id, [ref('main', 'c3'), ref('new', 'c2')]);
+  expect(pushedRefs(store, id)).toEqual([ref('main', 'c3'), ref('new', 'c2')]);
+});
+
+test('a purged repository leaves nothing, nor does a removed mirror, and nothing is remembered of it afterwards', () => {
+  const of = repository('demo');
+  const [kept, gone] = [mirror(of, 'kept'), mirror(of, 'gone')];
+  const count = () =>
+    ['mirror', 'mirror_ref', 'sync_run'].map((table) =>
+      Number(store.database.prepare(`SELECT count(*) AS n FROM ${table}`).get()?.['n']),
+    );
+  for (const { id } of [kept, gone]) {
+    setPushedRefs(store, id, [ref('main', 'c1')]);
+    addSyncRun(store, run(id, 10));
+  }
+  expect(removeMirror(store, gone.id)).toBe(true);
+  expect(count()).toEqual([1, 1, 1]);
+  setPushedRefs(store, gone.id, [ref('main', 'c1')]);
+  addSyncRun(store, run(gone.id, 10));
+  expect(updateMirror(store, gone.id, { okAt: 1 })).toBeUndefined();
+  expect(count()).toEqual([1, 1, 1]);
+  removeRepository(store, of);
+  expect(count()).toEqual([0, 0, 0]);
+});
+
+test('runs are kept for 90 days, the newest first, with a hundred refs each', () => {
+  const { id } = mirror(repository('demo'), 'github');
+  const day = 24 * 3_600_000;
+  addSyncRun(store, run(id, 1));
+  const refs = Array.from({ length: 300 }, (_, n) => ({ ref: `refs/tags/${n}`, from: 'a', to: null }));
+  addSyncRun(store, { ...run(id, 90 * day), error: 'it is down', refs, pushed: 300 });
+  expect(syncRunsOf(store, id, 5).map(({ at }) => at)).toEqual([90 * day, 1]);
+  addSyncRun(store, run(id, 90 * day + 2));
+  const [newest, former, ...older] = syncRunsOf(store, id, 5);
+  expect(newest).toEqual(run(id, 90 * day + 2));
+  expect(former).toMatchObject({ error: 'it is down', pushed: 300 });
+  expect(former?.refs).toHaveLength(100);
+  expect(older).toEqual([]);
+});
