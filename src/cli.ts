@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { backupCommands, restoreCommand } from './cli/backup.ts';
 import { globals } from './cli/globals.ts';
+import { mirrorCommands } from './cli/mirrors.ts';
 import { repositoryCommands } from './cli/repositories.ts';
 import { serverCommands } from './cli/server.ts';
 import { ownVersion } from './system/version.ts';
@@ -29,5 +30,6 @@ export function buildCli(): Command {
     );
   backupCommands(program.command('backup').description('the replica'));
   restoreCommand(program);
+  mirrorCommands(program);
   return program;
 }

@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { amazon } from '../backup/inventory/prices.ts';
 import { globals } from './globals.ts';
+import { count } from './numbers.ts';
 
 /** `backup …`: the replica, looked at and tried. */
 export function backupCommands(backup: Command): void {
@@ -69,11 +70,6 @@ export function restoreCommand(program: Command): void {
     .action(async (names: string[], _options, command: Command) =>
       (await import('../commands/restore.ts')).restore(globals(command), names, command.opts()),
     );
-}
-
-function count(text: string): number {
-  if (!/^[1-9]\d{0,5}$/.test(text)) throw new InvalidArgumentError('It must be a whole number above 0.');
-  return Number(text);
 }
 
 function price(text: string): number {

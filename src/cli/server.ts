@@ -62,7 +62,7 @@ export function serverCommands(program: Command): void {
     );
   program
     .command('logs [part]')
-    .description('what the parts say')
+    .description('what the parts say; of sync: what mirrors did')
     .option('-f, --follow', 'go on', false)
     .option('-n, --lines <count>', 'how many', '100')
     .action(async (part: string | undefined, _options, command: Command) =>

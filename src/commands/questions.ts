@@ -81,6 +81,12 @@ export async function askForRecoveryKey(): Promise<Secret> {
   return secret(await password({ message: 'Recovery key (AGE-SECRET-KEY-1…)', mask: true }, terminal));
 }
 
+/** The token that a Git remote knows a mirror by; undefined when the person has none. */
+export async function askForToken(host: string): Promise<Secret | undefined> {
+  const token = await password({ message: `Token for ${host} (empty: none)`, mask: true }, terminal);
+  return token.trim() === '' ? undefined : secret(token.trim());
+}
+
 /** Whether a person is there to be asked: at the keyboard and at the screen. */
 export const somebodyIsThere = (): boolean => process.stdin.isTTY && process.stderr.isTTY;
 

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { withForge } from '../forge.ts';
 import { assessHealth } from '../health/health.ts';
+import { mirrorFindings, mirrorsSeen } from '../health/mirrors.ts';
 import { verifiedLately } from '../health/verified.ts';
 import { startLoop } from '../jobs/loop.ts';
 import type { GlobalOptions } from '../server.ts';
@@ -15,7 +16,11 @@ export async function serve(options: GlobalOptions): Promise<void> {
   await withForge(options, (forge) =>
     withLock(forge.paths, 'loop', patience, async () => {
       const loop = startLoop(forge, (text) => forge.out.say(text));
-      const health = () => assessHealth(loop.state(), [], verifiedLately(forge.store), Date.now());
+      const health = () => {
+        const now = Date.now();
+        const mirrors = mirrorFindings(mirrorsSeen(forge), now);
+        return assessHealth(loop.state(), mirrors, verifiedLately(forge.store), now);
+      };
       const server = await listen({ forge, health });
       await signalled();
       // A timer that is waited for would keep the process for its three seconds.

@@ -3,6 +3,7 @@ import prettyMilliseconds from 'pretty-ms';
 import { exitCodes } from '../errors.ts';
 import { withForge } from '../forge.ts';
 import type { Health } from '../health/health.ts';
+import { mirrorsSeen, type MirrorsSummary, summaryOfMirrors } from '../health/mirrors.ts';
 import { healthNow } from '../health/now.ts';
 import { forgeUrl } from '../repos/urls.ts';
 import type { GlobalOptions } from '../server.ts';
@@ -13,9 +14,11 @@ export async function status(options: GlobalOptions): Promise<void> {
   await withForge(options, async (forge) => {
     const health = await healthNow(forge);
     const events = newestEvents(forge.store, 5);
+    const mirrors = summaryOfMirrors(mirrorsSeen(forge));
+    const url = forgeUrl(forge.config);
     forge.out.result(
-      { url: forgeUrl(forge.config), ...health, events },
-      render(forgeUrl(forge.config), forge.config.replica.url, health, events),
+      { url, ...health, mirrors, events },
+      render(url, forge.config.replica.url, health, mirrors, events),
     );
     if (!health.ok) process.exitCode = exitCodes.check;
   });
@@ -28,7 +31,13 @@ const verdicts = {
   red: 'Something is wrong:',
 };
 
-function render(url: string, replica: string, health: Health, events: readonly Event[]): string {
+function render(
+  url: string,
+  replica: string,
+  health: Health,
+  mirrors: MirrorsSummary,
+  events: readonly Event[],
+): string {
   const { level, findings, repositories, verified, canary } = health;
   const ages = repositories.flatMap(({ ageSeconds }) => ageSeconds ?? []);
   const oldest = ages.length === 0 ? '' : `, the oldest ${Math.max(...ages).toFixed(1)} s ago`;
@@ -48,6 +57,11 @@ function render(url: string, replica: string, health: Health, events: readonly E
     `repositories  ${repositories.filter(({ ok }) => ok).length} of ${repositories.length} databases in the replica${oldest}`,
     `verified      ${verified.inLastWeek} of ${verified.databases} in the last week${verified.last === null ? '' : `, the last ${ago(verified.last)} ago`}`,
     `canary        ${canary === null ? 'has not flown yet' : canary.ok ? `pushed in ${canary.pushMs} ms, in the replica ${canary.replicaMs} ms later, ${ago(canary.at)} ago` : `failed ${ago(canary.at)} ago`}`,
+    ...(mirrors.mirrors === 0
+      ? []
+      : [
+          `mirrors       ${mirrors.current} of ${mirrors.mirrors} up to date${mirrors.failing > 0 ? `, ${mirrors.failing} failing: fossilrepo mirror list` : ''}`,
+        ]),
     ...(events.length > 0 ? ['', 'lately'] : []),
     ...events.map(({ at, kind, text }) => `  ${new Date(at).toISOString().slice(0, 19)}Z  ${kind}: ${text}`),
   ];

@@ -56,6 +56,8 @@ export function pathsUnder(root = '/') {
     /** What root remembers of the last sealing; written at each look. */
     lastSealed: at('var/lib/fossilrepo-bundle/last.json'),
     canary: at('var/lib/fossilrepo/canary'),
+    /** One bare Git repository for each that has mirrors, by its id: derived, made anew with the same hashes. */
+    mirrors: at('var/lib/fossilrepo/mirror'),
     /** The management part's compiled modules. */
     cache: at('var/lib/fossilrepo/cache'),
     fossilHome: at('var/lib/fossilrepo/home/fossil'),
@@ -70,6 +72,8 @@ export function pathsUnder(root = '/') {
     closed: at('run/fossilrepo/closed'),
     /** The loop leaves a file here to ask the root one-shot to give dropped-in files to the right owner. */
     requests: at('run/fossilrepo/requests'),
+    /** The loop leaves a file here when it is time for a mirror. */
+    syncRequests: at('run/fossilrepo/sync'),
     locks: at('run/fossilrepo/locks'),
     /** What parts have yet to do because of files that were written; a reboot, which restarts everything, empties it. */
     due: at('run/fossilrepo/due.json'),

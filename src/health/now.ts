@@ -2,6 +2,7 @@ import { coverageNow } from '../backup/coverage-now.ts';
 import type { Forge } from '../forge.ts';
 import { assessHealth, type Health } from './health.ts';
 import { readLoopState } from './loop-state.ts';
+import { mirrorFindings, mirrorsSeen } from './mirrors.ts';
 import { probeParts } from './parts.ts';
 import { verifiedLately } from './verified.ts';
 
@@ -9,5 +10,7 @@ import { verifiedLately } from './verified.ts';
 export async function healthNow(forge: Forge): Promise<Health> {
   const [parts, covered] = await Promise.all([probeParts(forge), coverageNow(forge)]);
   const seen = readLoopState(forge.paths);
-  return assessHealth(seen && { ...seen, covered }, parts, verifiedLately(forge.store), Date.now());
+  const now = Date.now();
+  const findings = [...parts, ...mirrorFindings(mirrorsSeen(forge), now)];
+  return assessHealth(seen && { ...seen, covered }, findings, verifiedLately(forge.store), now);
 }

@@ -16,6 +16,15 @@ export const readStorageKeys = (file: string): StorageCredentials =>
 export const readRecoveryKey = (file: string): Secret =>
   secret(readGiven(file, 'Give a file with the line AGE-SECRET-KEY-1…').trim());
 
+/** A token from standard input. @throws OperatorError (usage) when it is empty, or more than one line */
+export function readToken(): Secret {
+  const token = readFileSync(0, 'utf8').trim();
+  if (/^[^\s\p{Cc}]+$/u.test(token)) return secret(token);
+  throw new OperatorError('Standard input holds no token: one line without spaces is expected.', {
+    exit: 'usage',
+  });
+}
+
 function readGiven(file: string, what: string): string {
   try {
     return readFileSync(file === '-' ? 0 : file, 'utf8');

@@ -5,8 +5,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Paths } from '../config/paths.ts';
 import { OperatorError } from '../errors.ts';
 
-/** `changes`: whoever changes the server or a repository. `loop`: one `serve` a server. `canary`: its clone. `verify`: the room for restored states. */
-export type LockName = 'changes' | 'loop' | 'up' | 'canary' | 'verify';
+/**
+ * `changes`: whoever changes the server or a repository. `loop`: one `serve` a server. `canary`: its clone. `verify`: the room for restored
+ * states. `export-ID`: a repository's Git side. `push-ID`: a mirror.
+ */
+export type LockName =
+  'changes' | 'loop' | 'up' | 'canary' | 'verify' | `export-${string}` | `push-${string}`;
 
 /**
  * Does `work` while holding a lock of the kernel's (an exclusive SQLite transaction), which a killed holder never leaves behind.

@@ -57,6 +57,8 @@ const inherited = [
   'http_proxy',
   'https_proxy',
   'no_proxy',
+  // What `fossilrepo up` finds its server's processes by; see stack/leftovers.ts.
+  'FOSSILREPO_UP',
 ] as const;
 
 /** The environment that programs get: what they need to find files and the network, nothing that changes what they do. */

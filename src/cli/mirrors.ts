@@ -1,0 +1,100 @@
+import { type Command, Option } from 'commander';
+import { globals } from './globals.ts';
+import { count } from './numbers.ts';
+
+/** `mirror …` and `sync`: Git remotes that follow repositories. */
+export function mirrorCommands(program: Command): void {
+  const mirror = program.command('mirror').description('Git remotes that follow a repository');
+  settings(
+    mirror
+      .command('add <repository> <url>')
+      .description('have a Git remote follow a repository; it is tried at once')
+      .option('--name <name>', 'what the mirror is called; left out: the host’s name'),
+  )
+    .option('--token-stdin', 'with https://: the token comes on standard input; else it is asked for', false)
+    .option('--deploy-key', 'with SSH: a key is made for this mirror; goes without saying', false)
+    .option('--yes', 'ask nothing; believe the host keys that the server shows now', false)
+    .option('--dry-run', 'try it, show what would be pushed, and end', false)
+    .action(async (repository: string, url: string, _options, command: Command) =>
+      (await import('../commands/mirror-add.ts')).mirrorAdd(
+        globals(command),
+        repository,
+        url,
+        command.opts(),
+      ),
+    );
+  mirror
+    .command('list [repository]')
+    .description('how each mirror stands')
+    .action(async (repository: string | undefined, _options, command: Command) =>
+      (await import('../commands/mirror-list.ts')).mirrorList(globals(command), repository),
+    );
+  mirror
+    .command('show <repository> [name]')
+    .description('one mirror: settings, refs, what was pushed lately')
+    .action(async (repository: string, name: string | undefined, _options, command: Command) =>
+      (await import('../commands/mirror-show.ts')).mirrorShow(globals(command), repository, name),
+    );
+  settings(
+    mirror
+      .command('configure <repository> [name]')
+      .description('change a mirror; what failed is tried again')
+      .option('--rename <name>', 'call it otherwise'),
+  )
+    .option('--token-stdin', 'another token, on standard input', false)
+    .option('--deploy-key', 'make another deploy key', false)
+    .option('--host-keys', 'read and pin the server’s host keys anew', false)
+    .option('--yes', 'ask nothing; believe the host keys that the server shows now', false)
+    .option('--dry-run', 'change nothing', false)
+    .action(async (repository: string, name: string | undefined, _options, command: Command) =>
+      (await import('../commands/mirror-configure.ts')).mirrorConfigure(
+        globals(command),
+        repository,
+        name,
+        command.opts(),
+      ),
+    );
+  mirror
+    .command('remove <repository> <name>')
+    .description('end a mirror; what is there stays there')
+    .option('--yes', 'ask nothing', false)
+    .option('--dry-run', 'change nothing', false)
+    .action(async (repository: string, name: string, _options, command: Command) =>
+      (await import('../commands/mirror-configure.ts')).mirrorRemove(
+        globals(command),
+        repository,
+        name,
+        command.opts(),
+      ),
+    );
+  mirror
+    .command('verify [repository...]')
+    .description('compare every check-in, tree and file with Git, and the refs of each mirror')
+    .addOption(
+      new Option('--sample <count>', 'repositories not verified for the longest time').argParser(count),
+    )
+    .action(async (names: string[], _options, command: Command) =>
+      (await import('../commands/mirror-verify.ts')).mirrorVerify(globals(command), names, command.opts()),
+    );
+  program
+    .command('sync [repository...]')
+    .description('bring mirrors up to date: these, or all that are not')
+    .option('--due', 'as the timer does: only those that it is time for', false)
+    .option('--dry-run', 'show what would be pushed, and end', false)
+    .action(async (names: string[], _options, command: Command) =>
+      (await import('../commands/sync.ts')).sync(globals(command), names, command.opts()),
+    );
+}
+
+const settings = (command: Command): Command =>
+  command
+    .option('--main <branch>', 'what Fossil’s trunk is called there; left out: main')
+    .option('--branches <patterns>', 'only these, as release-*,trunk; left out: all')
+    .addOption(
+      new Option(
+        '--on-divergence <policy>',
+        'what is done about commits that others pushed there; left out: refuse',
+      ).choices(['refuse', 'overwrite', 'keep']),
+    )
+    .option('--schedule <duration>', 'how often at the latest it is looked for news; left out: 15m')
+    .option('--user <login>', 'who the token belongs to; most hosts need none');

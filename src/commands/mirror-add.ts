@@ -1,0 +1,195 @@
+import { OperatorError } from '../errors.ts';
+import { type Forge, withForge } from '../forge.ts';
+import { sealCredential } from '../mirror/credential.ts';
+import { describeMirror } from '../mirror/describe.ts';
+import { checkFolder, checkWays, formerOf, fresh, isHttp } from '../mirror/draft.ts';
+import { checkMirrorName, nameFrom } from '../mirror/name.ts';
+import { type RemoteAddress, splitRemoteUrl } from '../mirror/remote/address.ts';
+import { makeDeployKey } from '../mirror/remote/deploy-key.ts';
+import { RemoteError } from '../mirror/remote/error.ts';
+import { type MirrorFlags, settingsOf } from '../mirror/settings.ts';
+import { type Trial, tryMirror } from '../mirror/try.ts';
+import { readToken } from '../secrets/given.ts';
+import type { Secret } from '../secrets/secret.ts';
+import type { GlobalOptions } from '../server.ts';
+import { addEvent } from '../store/events.ts';
+import { findMirror, insertMirror, type Mirror, updateMirror } from '../store/mirrors.ts';
+import { getRepository, type Repository } from '../store/repositories.ts';
+import { approvedHostKeys } from './mirror-host-keys.ts';
+import { tellTrial } from './mirror-trial.ts';
+import { askForToken, somebodyIsThere } from './questions.ts';
+
+export type AddFlags = MirrorFlags & {
+  name?: string;
+  tokenStdin: boolean;
+  deployKey: boolean;
+  yes: boolean;
+  dryRun: boolean;
+};
+
+/**
+ * `mirror add REPO URL`: a Git remote that follows the repository from now on. It is tried at once. With a deploy key, which has to be
+ * installed there first, it waits for that: the same command again goes on.
+ */
+export async function mirrorAdd(
+  options: GlobalOptions,
+  repository: string,
+  url: string,
+  flags: AddFlags,
+): Promise<void> {
+  const { address, token: written } = splitRemoteUrl(url);
+  const name = flags.name ?? nameFrom(address.host);
+  checkMirrorName(name);
+  const settings = settingsOf({
+    ...(address.user !== undefined && isHttp(address) && { user: address.user }),
+    ...flags,
+  });
+  checkWays(address, flags);
+  const given = flags.tokenStdin ? readToken() : written;
+  await withForge(options, async (forge) => {
+    const row = getRepository(forge.store, repository);
+    if (row.hidden || row.state !== 'active')
+      throw new OperatorError(`${repository} is not in service.`, { exit: 'usage' });
+    checkFolder(forge, address);
+    const former = formerOf(forge, row, name, address);
+    if (written)
+      forge.out.warn(
+        'The address held a token: others could read it in the list of processes. Better replace it.',
+      );
+    const token = given ?? (isHttp(address) && !former ? await tokenAsked(address) : undefined);
+    if (token && address.protocol === 'http')
+      forge.out.warn('http:// shows the token to everybody on the way.');
+    const base = former ?? { ...fresh(row, name, address), ...settings };
+    const mirror = { ...base, ...settings, ...sealed(forge, base.id, token) };
+    if (address.protocol === 'ssh') await addByKey(forge, row, mirror, former, flags);
+    else await addTried(forge, row, mirror, former, flags);
+  });
+}
+
+/** Kept only when it works. */
+async function addTried(
+  forge: Forge,
+  row: Repository,
+  mirror: Mirror,
+  former: Mirror | undefined,
+  flags: AddFlags,
+): Promise<void> {
+  const trial = await tried(forge, row, mirror);
+  if (flags.dryRun) {
+    forge.out.result({ mirror: describeMirror(forge, row, mirror), ...plan(trial) }, 'nothing was changed');
+    return;
+  }
+  keep(forge, row, { ...mirror, ...cleared }, former);
+  told(forge, row, mirror, trial);
+}
+
+/** Kept before it is tried: who has its public half may not have installed it yet. */
+async function addByKey(
+  forge: Forge,
+  row: Repository,
+  draft: Mirror,
+  former: Mirror | undefined,
+  flags: AddFlags,
+): Promise<void> {
+  const hostKeys = draft.hostKeys ?? (await approvedHostKeys(forge, draft.url, flags));
+  if (flags.dryRun && !former) {
+    forge.out.result(
+      { mirror: describeMirror(forge, row, { ...draft, hostKeys }) },
+      'a deploy key would be made; nothing was changed',
+    );
+    return;
+  }
+  const mirror = { ...draft, hostKeys, ...(draft.publicKey === null && newKey(forge, row, draft)) };
+  if (!former) keep(forge, row, { ...mirror, ...waiting() }, undefined);
+  let trial: Trial;
+  try {
+    trial = await tried(forge, row, mirror);
+  } catch (error) {
+    if (former || !(error instanceof RemoteError) || !['credential', 'missing'].includes(error.kind))
+      throw error;
+    const { publicKey } = mirror;
+    forge.out.say('Install this deploy key there, with the right to write; then run the same command again:');
+    forge.out.result(
+      { mirror: describeMirror(forge, row, { ...mirror, ...waiting() }), waiting: true },
+      publicKey ?? '',
+    );
+    return;
+  }
+  if (!flags.dryRun) keep(forge, row, { ...mirror, ...cleared }, mirror);
+  told(forge, row, mirror, trial);
+}
+
+async function tried(forge: Forge, row: Repository, mirror: Mirror): Promise<Trial> {
+  const { out } = forge;
+  if (out.live) out.say(`trying ${mirror.url}`);
+  const trial = await tryMirror(forge, row, mirror);
+  tellTrial(out, row, mirror, trial);
+  if (mirror.onDivergence === 'refuse' && trial.diverged.length > 0)
+    throw new OperatorError(
+      `${mirror.url} holds commits that are not from here, and nothing of them is overwritten.`,
+      {
+        next: 'Use an empty repository; or say --on-divergence overwrite to lose them, keep to leave their branches alone.',
+        exit: 'check',
+      },
+    );
+  return trial;
+}
+
+function told(forge: Forge, row: Repository, mirror: Mirror, trial: Trial): void {
+  forge.out.say(`It is brought up to date within a minute; at once by: fossilrepo sync ${row.name}`);
+  const now = findMirror(forge.store, row.id, mirror.name) ?? mirror;
+  forge.out.result(
+    { mirror: describeMirror(forge, row, now), ...plan(trial), waiting: false },
+    `${row.name} is mirrored to ${mirror.name}: ${mirror.url}`,
+  );
+}
+
+const plan = ({ refs, commits }: Trial) => ({ refs, commits });
+
+async function tokenAsked({ host }: RemoteAddress): Promise<Secret | undefined> {
+  return somebodyIsThere() ? await askForToken(host) : undefined;
+}
+
+const sealed = (forge: Forge, id: string, token: Secret | undefined): Partial<Mirror> =>
+  token ? { sealedCredential: sealCredential(forge, id, token) } : {};
+
+function newKey(
+  forge: Forge,
+  row: Repository,
+  { id }: Mirror,
+): Pick<Mirror, 'publicKey' | 'sealedCredential'> {
+  const { publicKey, privateKey } = makeDeployKey(`fossilrepo ${row.name}`);
+  return { publicKey, sealedCredential: sealCredential(forge, id, privateKey) };
+}
+
+/** Not tried by itself until somebody says that the key is there. */
+const waiting = () => ({
+  error: 'It waits for its deploy key to be installed there.',
+  errorKind: 'credential',
+  failingSince: Date.now(),
+});
+
+/** It works: looked at anew, at once. */
+const cleared = {
+  error: null,
+  errorKind: null,
+  failures: 0,
+  failingSince: null,
+  nextTryAt: null,
+  stamp: null,
+} as const;
+
+function keep(
+  { store }: Pick<Forge, 'store'>,
+  row: Repository,
+  mirror: Mirror,
+  former: Mirror | undefined,
+): void {
+  if (former) {
+    updateMirror(store, mirror.id, mirror);
+    return;
+  }
+  insertMirror(store, mirror);
+  const text = `${row.name} gets a mirror ${mirror.name}: ${mirror.url}`;
+  addEvent(store, { kind: 'mirror', repository: row.id, text });
+}

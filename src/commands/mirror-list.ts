@@ -1,0 +1,54 @@
+import prettyMilliseconds from 'pretty-ms';
+import { withForge } from '../forge.ts';
+import { type DescribedMirror, describeMirror } from '../mirror/describe.ts';
+import type { GlobalOptions } from '../server.ts';
+import { mirrorsOf, servedMirrors } from '../store/mirrors.ts';
+import { findRepositoryById, getRepository } from '../store/repositories.ts';
+import { table } from '../system/table.ts';
+
+/** `fossilrepo mirror list [REPO]`: how each mirror stands. */
+export async function mirrorList(options: GlobalOptions, name: string | undefined): Promise<void> {
+  await withForge(options, (forge) => {
+    const { store, out } = forge;
+    const mirrors =
+      name === undefined ? servedMirrors(store) : mirrorsOf(store, getRepository(store, name).id);
+    const now = Date.now();
+    const described = mirrors.flatMap((mirror) => {
+      const row = findRepositoryById(store, mirror.repository);
+      return row ? [describeMirror(forge, row, mirror, now)] : [];
+    });
+    const rows = described.map((one) => [
+      one.repository,
+      one.name,
+      stateOf(one),
+      one.lastSuccess === null ? 'never' : `${ago(one.lastSuccess, now)} ago`,
+      one.behind === null ? '?' : String(one.behind),
+      untilNext(one, now),
+      one.url,
+    ]);
+    const errors = described.flatMap(({ repository, name, error }) =>
+      error === null ? [] : [`${repository} to ${name}: ${error}`],
+    );
+    const head = ['REPOSITORY', 'MIRROR', 'STATE', 'LAST SUCCESS', 'BEHIND', 'NEXT TRY', 'URL'];
+    const text =
+      rows.length === 0
+        ? 'no mirrors yet: fossilrepo mirror add REPOSITORY URL'
+        : [table(head, rows), ...(errors.length > 0 ? ['', ...errors] : [])].join('\n');
+    out.result({ mirrors: described }, text);
+    return Promise.resolve();
+  });
+}
+
+/** One word. */
+export const stateOf = ({ ok, behind }: Pick<DescribedMirror, 'ok' | 'behind'>): string =>
+  ok === null ? 'new' : !ok ? 'failing' : behind === 0 ? 'current' : 'behind';
+
+const ago = (instant: string, now: number) =>
+  prettyMilliseconds(Math.max(0, now - Date.parse(instant)), { compact: true });
+
+/** The daily comparison of one that is well needs no telling. */
+function untilNext({ ok, nextTry }: DescribedMirror, now: number): string {
+  if (ok === true) return '-';
+  if (nextTry === null) return 'when mended';
+  return Date.parse(nextTry) <= now ? 'now' : `in ${ago(new Date(now).toISOString(), Date.parse(nextTry))}`;
+}

@@ -1,0 +1,123 @@
+import type { Forge } from '../forge.ts';
+import type { Why } from '../plan/sync.ts';
+import { gitBeyond } from '../programs/git.ts';
+import { type PushedRef, pushedRefs, setPushedRefs } from '../store/mirror-refs.ts';
+import type { Mirror } from '../store/mirrors.ts';
+import { lastRestore } from '../store/restores.ts';
+import type { MovedRef } from '../store/sync-runs.ts';
+import type { MirrorCache } from './cache.ts';
+import { remoteOf } from './credential.ts';
+import { movedRefs, type WantedRef, wantedOf } from './difference.ts';
+import type { RemoteError } from './remote/error.ts';
+import { pushRefs } from './remote/push.ts';
+import { type RemoteGit, withRemote } from './remote/remote.ts';
+
+/** What was done for one mirror. */
+export type Brought = {
+  /** The refs that were moved there. */
+  refs: MovedRef[];
+  /** How many commits it did not have. */
+  commits: number;
+  /** Bytes that went over. */
+  bytes: number;
+  /** Whether the remote itself was asked what it has. */
+  compared: boolean;
+  /** A restore that took away what had been pushed: when it was, and the instant whose state it brought back. Milliseconds since 1970. */
+  rewound: { at: number; to: number } | undefined;
+  /** Of what was refused, when some was. */
+  error: RemoteError | undefined;
+};
+
+/**
+ * Brings one mirror to what the repository holds. What was last pushed is known, so that without a difference nothing is asked of anybody, but
+ * for a comparison. What came there is remembered also when something else was refused.
+ * @throws OperatorError when nothing could be pushed
+ */
+export async function bringMirror(
+  forge: Forge,
+  mirror: Mirror,
+  cache: MirrorCache,
+  { why, signal }: { why: Why; signal?: AbortSignal | undefined },
+): Promise<Brought> {
+  const { store } = forge;
+  const wanted = wantedOf(mirror, cache);
+  const last = pushedRefs(store, mirror.id);
+  const quiet = why === 'push' || why === 'schedule';
+  if (quiet && movedRefs(wanted, last).length === 0)
+    return { refs: [], commits: 0, bytes: 0, compared: false, rewound: undefined, error: undefined };
+  return await withRemote(
+    forge,
+    remoteOf(forge, mirror),
+    async (git) => {
+      const pushed = await pushRefs(git, {
+        folder: cache.folder,
+        wanted: new Map(wanted.map((one) => [one.ref, one.git])),
+        last: new Map(last.map((one) => [one.ref, one.git])),
+        policy: mirror.onDivergence,
+        main: `refs/heads/${mirror.main}`,
+      });
+      const now = knownRefs(pushed.last, wanted, last);
+      setPushedRefs(store, mirror.id, now);
+      const refs = movedRefs(now, last);
+      return {
+        refs,
+        commits: await newCommits(
+          git,
+          cache.folder,
+          refs,
+          last.map((one) => one.git),
+        ),
+        bytes: pushed.bytes,
+        compared: true,
+        rewound: rewoundBy(forge, mirror, last, cache),
+        error: pushed.error,
+      };
+    },
+    { signal },
+  );
+}
+
+/** What a remote has, with what its refs are in Fossil. */
+function knownRefs(
+  there: ReadonlyMap<string, string>,
+  wanted: readonly WantedRef[],
+  last: readonly PushedRef[],
+): PushedRef[] {
+  const known = [
+    ...last,
+    ...wanted.map(({ ref, git, fossil, name, renamed }) => ({
+      ref,
+      git,
+      fossil,
+      name: renamed ? name : null,
+    })),
+  ];
+  const keyOf = ({ ref, git }: Pick<PushedRef, 'ref' | 'git'>) => `${ref} ${git}`;
+  const byKey = new Map(known.map((one) => [keyOf(one), one]));
+  return [...there].flatMap(([ref, git]) => byKey.get(keyOf({ ref, git })) ?? []);
+}
+
+/** How many commits a remote does not have. @param last what its refs lead to */
+export async function newCommits(
+  git: Pick<RemoteGit, 'local'>,
+  folder: string,
+  refs: readonly MovedRef[],
+  last: readonly string[],
+): Promise<number> {
+  const tips = refs.flatMap(({ to }) => to ?? []);
+  if (tips.length === 0) return 0;
+  const { stdout } = await git.local(gitBeyond(folder, tips, [...new Set(last)]));
+  return stdout.split('\n').filter((line) => line !== '').length;
+}
+
+/** Check-ins that were pushed and are no longer there are what a restore to an earlier moment leaves. */
+function rewoundBy(
+  { store }: Pick<Forge, 'store'>,
+  mirror: Mirror,
+  last: readonly { fossil: string }[],
+  { commits }: Pick<MirrorCache, 'commits'>,
+): Brought['rewound'] {
+  if (last.every(({ fossil }) => commits.has(fossil))) return undefined;
+  const restore = lastRestore(store, mirror.repository);
+  return restore?.outcome === 'done' ? { at: restore.endedAt ?? restore.begunAt, to: restore.at } : undefined;
+}

@@ -1,0 +1,97 @@
+import { join } from 'node:path';
+import { OperatorError } from '../errors.ts';
+import type { Forge } from '../forge.ts';
+import { showSchedule } from '../plan/schedule.ts';
+import { comparisonPause, waitsForHand } from '../plan/sync.ts';
+import type { Mirror } from '../store/mirrors.ts';
+import type { Repository } from '../store/repositories.ts';
+import { publicCheckins } from './checkins.ts';
+import { stampIfThere } from './look.ts';
+import { pinnedHostKeys } from './remote/host-keys.ts';
+
+/** A mirror as `mirror list --json` and `mirror show --json` tell it. Instants are ISO 8601. */
+export type DescribedMirror = {
+  repository: string;
+  name: string;
+  id: string;
+  url: string;
+  main: string;
+  /** Patterns with commas between; null: all. */
+  branches: string | null;
+  onDivergence: Mirror['onDivergence'];
+  schedule: string;
+  credential: 'token' | 'deploy key' | 'none';
+  /** Who the token belongs to. */
+  user: string | null;
+  publicKey: string | null;
+  hostKeys: { type: string; fingerprint: string }[];
+  /** Whether the last try succeeded; null before the first. */
+  ok: boolean | null;
+  lastSuccess: string | null;
+  lastTry: string | null;
+  lastCompared: string | null;
+  /** In plain words. */
+  error: string | null;
+  failingSince: string | null;
+  /** Null: not before it is configured anew, or asked for. */
+  nextTry: string | null;
+  /** How many check-ins it lacks; null when the repository can't be read. */
+  behind: number | null;
+  rewound: { at: string; to: string } | null;
+  verified: { at: string; ok: boolean; error: string | null } | null;
+};
+
+/** A mirror with how it stands now. Never with its credential. */
+export function describeMirror(
+  { paths }: Pick<Forge, 'paths'>,
+  row: Pick<Repository, 'name' | 'file'>,
+  mirror: Mirror,
+  now = Date.now(),
+): DescribedMirror {
+  const { id, name, url, main, branches, onDivergence, user, publicKey, error } = mirror;
+  return {
+    ...{ repository: row.name, name, id, url, main, branches, onDivergence, user, publicKey, error },
+    schedule: showSchedule(mirror.everyMs),
+    credential: mirror.sealedCredential === null ? 'none' : publicKey === null ? 'token' : 'deploy key',
+    hostKeys: pinnedHostKeys(mirror.hostKeys ?? undefined).map(({ type, fingerprint }) => ({
+      type,
+      fingerprint,
+    })),
+    ok: error !== null ? false : mirror.okAt === null ? null : true,
+    lastSuccess: iso(mirror.okAt),
+    lastTry: iso(mirror.triedAt),
+    lastCompared: iso(mirror.comparedAt),
+    failingSince: iso(mirror.failingSince),
+    nextTry: iso(nextTryOf(mirror, now)),
+    behind: checkinsBehind(join(paths.data, row.file), mirror),
+    rewound:
+      mirror.rewoundAt === null
+        ? null
+        : { at: iso(mirror.rewoundAt) ?? '', to: iso(mirror.rewoundTo ?? mirror.rewoundAt) ?? '' },
+    verified:
+      mirror.verifiedAt === null
+        ? null
+        : { at: iso(mirror.verifiedAt) ?? '', ok: mirror.verifyError === null, error: mirror.verifyError },
+  };
+}
+
+/** When it is looked at next without anything being pushed. Milliseconds since 1970; null: not by itself. */
+export function nextTryOf(mirror: Mirror, now: number): number | null {
+  if (mirror.errorKind !== null) return waitsForHand(mirror) ? null : (mirror.nextTryAt ?? now);
+  return mirror.comparedAt === null ? now : mirror.comparedAt + comparisonPause;
+}
+
+/** How many check-ins came since its last success; null when the file can't be read. */
+export function checkinsBehind(file: string, mirror: Pick<Mirror, 'stamp' | 'checkins'>): number | null {
+  try {
+    const stamp = stampIfThere(file);
+    if (stamp === undefined) return null;
+    // What was removed by a restore counts for nothing.
+    return stamp === mirror.stamp ? 0 : Math.max(0, publicCheckins(file) - mirror.checkins);
+  } catch (error) {
+    if (error instanceof OperatorError) return null;
+    throw error;
+  }
+}
+
+const iso = (at: number | null): string | null => (at === null ? null : new Date(at).toISOString());

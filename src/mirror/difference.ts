@@ -1,0 +1,48 @@
+import { OperatorError } from '../errors.ts';
+import type { PushedRef } from '../store/mirror-refs.ts';
+import type { Mirror } from '../store/mirrors.ts';
+import type { MovedRef } from '../store/sync-runs.ts';
+import type { MirrorCache } from './cache.ts';
+import { type MirrorRef, wantedRefs } from './refs.ts';
+
+/** A ref that a mirror shall have. */
+export type WantedRef = MirrorRef & { git: string };
+
+/** All refs that a mirror shall have, as its repository is now. @throws OperatorError when the Git side lacks a commit for one */
+export const wantedOf = (
+  mirror: Pick<Mirror, 'main' | 'branches'>,
+  cache: Pick<MirrorCache, 'commits' | 'facts'>,
+): WantedRef[] =>
+  wantedRefs(cache.facts, { main: mirror.main, branches: mirror.branches ?? undefined }).map((wanted) => {
+    const git = cache.commits.get(wanted.fossil);
+    if (git === undefined)
+      throw new OperatorError(`${wanted.ref} leads to ${wanted.fossil}, which Git lacks.`);
+    return { ...wanted, git };
+  });
+
+/** What has to move from what was last pushed to what is wanted. */
+export function movedRefs(
+  wanted: readonly Pick<WantedRef, 'ref' | 'git'>[],
+  last: readonly Pick<PushedRef, 'ref' | 'git'>[],
+): MovedRef[] {
+  const former = new Map(last.map(({ ref, git }) => [ref, git]));
+  const names = new Set(wanted.map(({ ref }) => ref));
+  return [
+    ...wanted.flatMap(({ ref, git }) => {
+      const from = former.get(ref) ?? null;
+      return from === git ? [] : [{ ref, from, to: git }];
+    }),
+    ...last.filter(({ ref }) => !names.has(ref)).map(({ ref, git }) => ({ ref, from: git, to: null })),
+  ];
+}
+
+/** One line: `3 branches, 12 tags`. */
+export function countRefs(refs: readonly { ref: string }[]): string {
+  const tags = refs.filter(({ ref }) => ref.startsWith('refs/tags/')).length;
+  const branches = refs.length - tags;
+  const many = (count: number, one: string, more: string) => `${count} ${count === 1 ? one : more}`;
+  return [
+    ...(branches > 0 || tags === 0 ? [many(branches, 'branch', 'branches')] : []),
+    ...(tags > 0 ? [many(tags, 'tag', 'tags')] : []),
+  ].join(', ');
+}

@@ -1,0 +1,101 @@
+import { messageOf } from '../errors.ts';
+import type { Forge } from '../forge.ts';
+import { nextTry, waitingPause, type Why } from '../plan/sync.ts';
+import { addEvent } from '../store/events.ts';
+import { findMirrorById, type Mirror, updateMirror } from '../store/mirrors.ts';
+import type { Repository } from '../store/repositories.ts';
+import { transaction } from '../store/store.ts';
+import { addSyncRun } from '../store/sync-runs.ts';
+import type { Brought } from './bring.ts';
+import { RemoteError } from './remote/error.ts';
+
+/** One try to bring one mirror up to date. */
+export type Try = {
+  row: Pick<Repository, 'id' | 'name'>;
+  mirror: Pick<Mirror, 'id' | 'name'>;
+  why: Why;
+  /** Milliseconds since 1970. */
+  begunAt: number;
+  tookMs: number;
+};
+
+type Kept = Pick<Forge, 'store' | 'out'>;
+
+/** Remembers that a mirror is what its repository was. @param was the repository before it was read: its file's stamp, its check-ins, and how many could not be exported yet */
+export function noteSuccess(
+  { store, out }: Kept,
+  one: Try,
+  was: { stamp: string; checkins: number; waiting: number },
+  brought: Brought,
+): void {
+  const { row, mirror, begunAt } = one;
+  transaction(store, () => {
+    const before = findMirrorById(store, mirror.id);
+    if (!before) return;
+    updateMirror(store, mirror.id, {
+      stamp: was.stamp,
+      checkins: was.checkins,
+      triedAt: begunAt,
+      okAt: begunAt,
+      ...(brought.compared && { comparedAt: begunAt }),
+      ...(brought.rewound && { rewoundAt: brought.rewound.at, rewoundTo: brought.rewound.to }),
+      error: null,
+      errorKind: null,
+      failures: 0,
+      failingSince: null,
+      nextTryAt: was.waiting > 0 ? begunAt + waitingPause : null,
+    });
+    if (brought.refs.length > 0 || before.error !== null) remember(store, one, brought, null);
+    if (before.error === null) return;
+    tell({ store, out }, row.id, `${row.name} is mirrored to ${mirror.name} again`);
+  });
+}
+
+/** Remembers why a mirror could not be brought up to date, and when it is tried again. @returns the reason in plain words */
+export function noteFailure({ store, out }: Kept, one: Try, error: unknown, brought?: Brought): string {
+  const { row, mirror, begunAt } = one;
+  const what = messageOf(error);
+  const kind = error instanceof RemoteError ? error.kind : 'export';
+  transaction(store, () => {
+    const before = findMirrorById(store, mirror.id);
+    if (!before) return;
+    const failures = before.failures + 1;
+    updateMirror(store, mirror.id, {
+      triedAt: begunAt,
+      error: what,
+      errorKind: kind,
+      failures,
+      failingSince: before.failingSince ?? begunAt,
+      nextTryAt: nextTry(kind, failures, begunAt + one.tookMs),
+    });
+    remember(store, one, brought, what);
+    if (before.errorKind === kind) return;
+    tell({ store, out }, row.id, `${row.name} is not mirrored to ${mirror.name}: ${what}`);
+  });
+  return what;
+}
+
+function remember(
+  store: Kept['store'],
+  { mirror, why, begunAt, tookMs }: Try,
+  brought: Brought | undefined,
+  error: string | null,
+): void {
+  addSyncRun(store, {
+    mirror: mirror.id,
+    at: begunAt,
+    why,
+    error,
+    refs: brought?.refs ?? [],
+    pushed: brought?.refs.length ?? 0,
+    commits: brought?.commits ?? 0,
+    bytes: brought?.bytes ?? null,
+    tookMs: Math.round(tookMs),
+  });
+}
+
+/** Once, when it changes: in the events and in the log. */
+function tell({ store, out }: Kept, repository: string, text: string): void {
+  addEvent(store, { kind: 'mirror', repository, text });
+  out.say(text);
+}

@@ -1,0 +1,21 @@
+import { existsSync, mkdirSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import type { Paths } from '../config/paths.ts';
+import { writeAtomic } from '../system/files.ts';
+
+const requestFile = (paths: Pick<Paths, 'syncRequests'>): string => join(paths.syncRequests, 'request');
+
+/** Asks for `sync --due`: a `.path` unit, or `fossilrepo up`, sees it and begins one. */
+export function requestSync(paths: Pick<Paths, 'syncRequests'>): void {
+  const file = requestFile(paths);
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+  writeAtomic(file, '', 0o600);
+}
+
+export const isSyncRequested = (paths: Pick<Paths, 'syncRequests'>): boolean =>
+  existsSync(requestFile(paths));
+
+/** To be called before it is looked what is due: a request that comes while we work starts the next one. */
+export function takeSyncRequest(paths: Pick<Paths, 'syncRequests'>): void {
+  rmSync(requestFile(paths), { force: true });
+}

@@ -1,0 +1,146 @@
+import { join } from 'node:path';
+import pMap from 'p-map';
+import { messageOf, OperatorError } from '../errors.ts';
+import type { Forge } from '../forge.ts';
+import type { Why } from '../plan/sync.ts';
+import { findMirrorById, type Mirror } from '../store/mirrors.ts';
+import { findRepositoryById, type Repository } from '../store/repositories.ts';
+import { withLock } from '../system/locks.ts';
+import { bringMirror } from './bring.ts';
+import { type MirrorCache, refreshCache } from './cache.ts';
+import { publicCheckins } from './checkins.ts';
+import { stampIfThere } from './look.ts';
+import { noteFailure, noteSuccess } from './outcome.ts';
+
+/** A mirror to bring up to date, and why. */
+export type SyncJob = { mirror: Mirror; why: Why };
+
+/** What became of it. */
+export type SyncResult = {
+  /** The repository's name, and the mirror's. */
+  repository: string;
+  mirror: string;
+  ok: boolean;
+  /** How many refs were moved there. */
+  pushed: number;
+  /** How many commits it did not have. */
+  commits: number;
+  /** How many bytes went over. */
+  bytes: number;
+  error: string | null;
+  /** Whether another fossilrepo is at work on it. */
+  busy: boolean;
+};
+
+export type SyncOptions = {
+  /** Ends every program that is at work. Only a deadline (`AbortSignal.timeout`) counts as the mirror's failure. */
+  signal?: AbortSignal | undefined;
+  /** Told now and then while check-ins are brought to Git. */
+  progress?: (repository: string, done: number, all: number) => void;
+};
+
+/** Mirrors of one repository that are pushed to at once. */
+const atOnce = 4;
+
+/**
+ * Brings mirrors of one repository up to date: its Git side once, then each by itself, so that one that is down holds up no other. Never
+ * throws for one that can't be: that is remembered, and tried again.
+ */
+export async function syncRepository(
+  forge: Forge,
+  repository: string,
+  jobs: readonly SyncJob[],
+  options: SyncOptions = {},
+): Promise<SyncResult[]> {
+  const row = findRepositoryById(forge.store, repository);
+  if (row?.state !== 'active') return [];
+  const file = join(forge.paths.data, row.file);
+  // Before it is read: what comes meanwhile makes a difference for the next time.
+  const stamp = stampIfThere(file);
+  if (stamp === undefined) return [];
+  const begunAt = Date.now();
+  const failed = (mirror: Mirror, why: Why, error: unknown) => {
+    if (isBusy(error) || isStopped(options.signal)) return resultOf(row, mirror, error);
+    noteFailure(forge, { row, mirror, why, begunAt, tookMs: Date.now() - begunAt }, error);
+    return resultOf(row, mirror, error);
+  };
+  let was: { stamp: string; checkins: number };
+  let cache: MirrorCache;
+  try {
+    was = { stamp, checkins: publicCheckins(file) };
+    cache = await exported(forge, row, options);
+  } catch (error) {
+    return jobs.map(({ mirror, why }) => failed(mirror, why, error));
+  }
+  return await pMap(
+    jobs,
+    async ({ mirror, why }) => {
+      try {
+        return await withLock(forge.paths, `push-${mirror.id}`, 0, () =>
+          bring(forge, row, { mirror, why }, was, cache, options),
+        );
+      } catch (error) {
+        return failed(mirror, why, error);
+      }
+    },
+    { concurrency: atOnce },
+  );
+}
+
+/** A repository's Git side, up to date. @param patience milliseconds to wait for another fossilrepo that makes it @throws OperatorError (busy) */
+export const exported = (
+  forge: Forge,
+  row: Repository,
+  { signal, progress }: SyncOptions,
+  patience = 0,
+): Promise<MirrorCache> =>
+  withLock(forge.paths, `export-${row.id}`, patience, () =>
+    refreshCache(forge, row, {
+      ...(signal && { signal }),
+      ...(progress && { progress: (done: number, all: number) => progress(row.name, done, all) }),
+    }),
+  );
+
+/** Under the mirror's lock: with its row as it is now. */
+async function bring(
+  forge: Forge,
+  row: Repository,
+  { mirror, why }: SyncJob,
+  was: { stamp: string; checkins: number },
+  cache: MirrorCache,
+  { signal }: SyncOptions,
+): Promise<SyncResult> {
+  const now = findMirrorById(forge.store, mirror.id);
+  if (!now) throw new OperatorError(`The mirror ${mirror.name} of ${row.name} was removed meanwhile.`);
+  const begunAt = Date.now();
+  const brought = await bringMirror(forge, now, cache, { why, signal });
+  const one = { row, mirror: now, why, begunAt, tookMs: Date.now() - begunAt };
+  const numbers = { pushed: brought.refs.length, commits: brought.commits, bytes: brought.bytes };
+  if (brought.error === undefined) {
+    noteSuccess(forge, one, { ...was, waiting: cache.facts.waiting.size }, brought);
+    return { repository: row.name, mirror: now.name, ok: true, ...numbers, error: null, busy: false };
+  }
+  if (!isStopped(signal)) noteFailure(forge, one, brought.error, brought);
+  return { ...resultOf(row, now, brought.error), ...numbers };
+}
+
+const isStopped = (signal: AbortSignal | undefined): boolean =>
+  signal?.aborted === true &&
+  !(signal.reason instanceof DOMException && signal.reason.name === 'TimeoutError');
+
+const isBusy = (error: unknown): boolean => error instanceof OperatorError && error.exit === 'busy';
+
+const resultOf = (
+  row: Pick<Repository, 'name'>,
+  mirror: Pick<Mirror, 'name'>,
+  error: unknown,
+): SyncResult => ({
+  repository: row.name,
+  mirror: mirror.name,
+  ok: false,
+  pushed: 0,
+  commits: 0,
+  bytes: 0,
+  error: messageOf(error),
+  busy: isBusy(error),
+});

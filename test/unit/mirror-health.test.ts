@@ -1,0 +1,75 @@
+import { expect, test } from 'vitest';
+import { mirrorFindings, type MirrorSeen, summaryOfMirrors } from '../../src/health/mirrors.ts';
+
+const hour = 3_600_000;
+const now = 500 * 24 * hour;
+
+const seen = (
+  repository: string,
+  mirror: Partial<MirrorSeen['mirror']> = {},
+  differsSince: number | null = null,
+): MirrorSeen => ({
+  repository,
+  mirror: {
+    name: 'github',
+    url: `https://github.com/me/${repository}.git`,
+    error: null,
+    errorKind: null,
+    failingSince: null,
+    triedAt: now,
+    verifyError: null,
+    ...mirror,
+  },
+  differsSince,
+});
+const down = (since: number) => ({
+  error: 'nobody answers at github.com.',
+  errorKind: 'unreachable',
+  failingSince: since,
+});
+
+test('what is mirrored, or will be within minutes, is no finding', () => {
+  const all = [seen('one'), seen('two', {}, now - hour)];
+  expect(mirrorFindings(all, now)).toEqual([]);
+  expect(summaryOfMirrors(all)).toEqual({ mirrors: 2, current: 1, failing: 0 });
+});
+
+test('a mirror that fails is yellow, and red after a day, in plain words with what to do', () => {
+  const [yellow] = mirrorFindings([seen('demo', down(now - 24 * hour + 1))], now);
+  expect(yellow).toMatchObject({
+    level: 'yellow',
+    about: 'demo',
+    what: 'Not mirrored: demo to github: nobody answers at github.com.',
+  });
+  expect(yellow?.next).toContain('fossilrepo sync demo');
+  const [red] = mirrorFindings([seen('demo', down(now - 24 * hour))], now);
+  expect(red?.level).toBe('red');
+});
+
+test('a refused credential says that a hand is needed', () => {
+  const refused = { ...down(now), errorKind: 'credential', error: 'github.com refused the credential.' };
+  const [found] = mirrorFindings([seen('demo', refused)], now);
+  expect(found?.next).toContain('not tried again by itself');
+  expect(found?.next).toContain('fossilrepo mirror configure demo github');
+});
+
+test('a host that is down is one finding, however many mirrors it has; the oldest failure counts', () => {
+  const many = Array.from({ length: 7 }, (_, n) => seen(`r${n}`, down(now - n * 6 * hour)));
+  const found = mirrorFindings([...many, seen('other', { ...down(now), url: 'git@example.org:x.git' })], now);
+  expect(found).toHaveLength(2);
+  expect(found[0]).toMatchObject({ level: 'red', about: 'mirrors' });
+  expect(found[0]?.what).toContain('7 mirrors (r0 to github, r1 to github');
+  expect(found[0]?.what).toContain('and 2 more');
+});
+
+test('what a verification found wrong is red', () => {
+  const [found] = mirrorFindings([seen('demo', { verifyError: 'refs/heads/main is missing' })], now);
+  expect(found).toMatchObject({ level: 'red', about: 'demo' });
+  expect(found?.what).toContain('refs/heads/main is missing');
+});
+
+test('mirrors that nobody tries are noticed', () => {
+  expect(mirrorFindings([seen('demo', {}, now - 2 * hour)], now)).toEqual([]);
+  const [found] = mirrorFindings([seen('demo', {}, now - 4 * hour)], now);
+  expect(found).toMatchObject({ level: 'yellow', what: 'Nobody brings mirrors up to date: demo to github' });
+});
