@@ -2,6 +2,7 @@ import { OperatorError } from '../errors.ts';
 import { journal } from '../programs/systemd.ts';
 import { type GlobalOptions, openServer } from '../server.ts';
 import { partNames, unitOf } from '../stack/parts.ts';
+import { syncUnit } from '../plan/units.ts';
 import { pass } from '../system/run.ts';
 import { partNamed } from './parts.ts';
 
@@ -19,6 +20,10 @@ export async function logs(
     throw new OperatorError('Without systemd nothing keeps logs.', {
       next: 'They are what fossilrepo up prints.',
     });
-  const parts = name === undefined ? partNames : [partNamed(name)];
-  await pass(journal(parts.map(unitOf), flags.follow, lines));
+  await pass(journal(unitsOf(name), flags.follow, lines));
 }
+
+const unitsOf = (name: string | undefined): string[] => {
+  if (name === undefined) return [...partNames.map(unitOf), syncUnit];
+  return name === 'sync' ? [syncUnit] : [unitOf(partNamed(name))];
+};

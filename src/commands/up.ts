@@ -10,6 +10,8 @@ import { preflight, refuseUnless } from '../inspect/preflight.ts';
 import type { StorageCredentials } from '../secrets/storage.ts';
 import { type GlobalOptions, openServer, type Server, serverWith, stackOfServer } from '../server.ts';
 import { keepRunning } from '../stack/keep-running.ts';
+import { markOf } from '../stack/leftovers.ts';
+import { syncOnRequest } from '../stack/sync-on-request.ts';
 import { withLock } from '../system/locks.ts';
 import { planServer } from './plan-and-apply.ts';
 import { isRoot } from '../system/identity.ts';
@@ -48,17 +50,19 @@ export async function up(
     });
     const stopped = signalled();
     // Before Litestream starts: it would write to a replica that isn't ours.
-    const judge = ownProcess(options, 'judge-replica', warmed(server.paths));
+    const judge = ownProcess(options, ['judge-replica'], warmed(server.paths));
     await Promise.race([once(judge, 'exit'), stopped]);
     const stack = keepRunning((name) => stackOfServer(openServer(options))[name], server.paths);
     const sealing = setInterval(() => void renewBundle(server), sealingPause);
     const requests = isRoot() ? setInterval(() => takeOwnership(options), 1_000) : undefined;
-    const proof = ownProcess(options, 'prove', {});
+    const proof = ownProcess(options, ['prove'], {});
+    const syncing = syncOnRequest(server.paths, () => ownProcess(options, ['sync', '--due'], {}));
     try {
       await stopped;
     } finally {
       clearInterval(requests);
       clearInterval(sealing);
+      syncing.stop();
       for (const child of [judge, proof]) child.kill();
       await stack.stop();
       rmSync(server.paths.up, { force: true });
@@ -69,13 +73,13 @@ export async function up(
 /** One of our commands in a process of its own: it gives up root, which we need to start parts again. */
 function ownProcess(
   { root, json }: GlobalOptions,
-  command: 'prove' | 'judge-replica',
+  command: readonly string[],
   env: Readonly<Record<string, string>>,
 ): ChildProcess {
   // It ends with us, however we end: what it shows nobody would see.
-  const argv = ['--pdeathsig=KILL', '--', ownProgram, '--root', root, ...(json ? ['--json'] : []), command];
-  return spawn('setpriv', argv, {
-    env: cleanEnvironment(env),
+  const own = [ownProgram, '--root', root, ...(json ? ['--json'] : []), ...command];
+  return spawn('setpriv', ['--pdeathsig=KILL', '--', ...own], {
+    env: cleanEnvironment({ ...env, ...markOf(root) }),
     stdio: ['ignore', 'inherit', 'inherit'],
   });
 }

@@ -20,7 +20,9 @@ import { mend, mendInTurns } from './mend.ts';
 import { newsOf } from './news.ts';
 import { nudgeReplication } from './nudge.ts';
 import { verifyDaily } from './verify-daily.ts';
+import { verifyMirrorsDaily } from './verify-mirrors.ts';
 import { watchBundle } from './watch-bundle.ts';
+import { watchMirrors } from './watch-mirrors.ts';
 import { watchOwner } from './watch-owner.ts';
 
 export type Loop = { state: () => LoopState; stop: () => Promise<void> };
@@ -32,7 +34,7 @@ const canaryPause = 55_000;
 
 /**
  * What `serve` does by itself: look at files, database and Litestream, mend what differs, adopt what was put there, ask the replica
- * whose it is, fly the canary, verify some of it a day. Each at its own pace, so that a storage that keeps one waiting doesn't blind the others.
+ * whose it is, fly the canary, verify some of it a day, ask for mirrors to be brought up to date. Each at its own pace, so that a storage that keeps one waiting doesn't blind the others.
  * What it sees is written to `/run` after each look, for `status`.
  */
 export function startLoop(forge: Forge, log: (text: string) => void): Loop {
@@ -46,6 +48,7 @@ export function startLoop(forge: Forge, log: (text: string) => void): Loop {
   const guard = guardLogs(forge);
   const verification = verifyDaily(forge, () => owner.ours(), log);
   const startedAt = new Date().toISOString();
+  const mirrors = verifyMirrorsDaily(forge, log);
   let turn = 0;
   let mending: { since: number; found: Finding[] } = { since: 0, found: [] };
   let state: LoopState = { startedAt, at: startedAt, findings: [], covered: [], canary: null };
@@ -114,6 +117,8 @@ export function startLoop(forge: Forge, log: (text: string) => void): Loop {
     new Cron('55 * * * * *', options, highWater.save),
     new Cron('25 * * * * *', options, () => bundle.check()),
     new Cron('*/10 * * * * *', options, verification.check),
+    new Cron('*/3 * * * * *', options, watchMirrors(forge)),
+    new Cron('35 * * * * *', options, mirrors.check),
     new Cron('0 17 * * * *', options, () => whenAlone(forge, () => clearAway(forge), undefined)),
   ];
   const nudge = nudgeReplication(forge, highWater.note);
@@ -127,6 +132,7 @@ export function startLoop(forge: Forge, log: (text: string) => void): Loop {
       owner.stop();
       bundle.stop();
       verification.stop();
+      mirrors.stop();
       rmSync(forge.paths.loop, { force: true });
       return Promise.resolve();
     },

@@ -48,7 +48,15 @@ export function planRemoval(
     ...(service ? [{ do: 'units' } as const] : []),
     ...remove('the folders below /run', paths.tmpfiles, paths.run),
     ...remove('rendered files', paths.rendered, paths.litestreamConfig),
-    ...remove('derived state', paths.routes, paths.canary, paths.bundle, paths.fossilHome, paths.cache),
+    ...remove(
+      'derived state',
+      paths.routes,
+      paths.canary,
+      paths.mirrors,
+      paths.bundle,
+      paths.fossilHome,
+      paths.cache,
+    ),
     ...(purge
       ? [
           ...remove('the repositories', paths.repos, paths.work, paths.data),

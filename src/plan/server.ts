@@ -67,6 +67,7 @@ function folders({ paths, config, users, supervisor }: ServerWish): Wanted[] {
     folder(paths.fossilHome, 0o700, owned(serviceUsers.repositories, commonGroup)),
     folder(paths.edgeHome, 0o700, owned(serviceUsers.edge, serviceUsers.edge), true),
     folder(paths.canary, 0o700, service),
+    folder(paths.mirrors, 0o700, service),
     folder(paths.bundle, 0o755, root),
     folder(paths.log, 0o750, owned('root', commonGroup)),
     { is: 'directory', path: paths.data, mode: 0o755, data: true, shared: true, ...root },
@@ -94,6 +95,7 @@ export function runFolders(paths: Paths) {
     { path: paths.closed, mode: 0o751, user: management, group: commonGroup },
     { path: paths.requests, mode: 0o770, user: management, group: commonGroup },
     { path: paths.locks, mode: 0o770, user: management, group: commonGroup },
+    { path: paths.syncRequests, mode: 0o700, user: management, group: commonGroup },
     { path: parentOf(paths.litestreamSocket), mode: 0o750, user: management, group: commonGroup },
     { path: parentOf(paths.edgeSocket), mode: 0o700, user: edge, group: edge },
     // Setgid to the edge's group: the socket that serve makes here is one that only the edge can open.

@@ -6,18 +6,27 @@ import { renderTemplate } from './template.ts';
 /** A unit file; `part` is what has to restart when it changes. */
 export type Unit = { name: string; content: string; part?: PartName };
 
-/** What starts root's one-shots; running as long as the server does. */
-export const triggerUnits = ['fossilrepo-ownership.path', 'fossilrepo-bundle.timer'] as const;
+/** Brings mirrors up to date; it is no part, since it only runs now and then. */
+export const syncUnit = 'fossilrepo-sync.service';
+
+/** What starts the one-shots; running as long as the server does. */
+export const triggerUnits = [
+  'fossilrepo-ownership.path',
+  'fossilrepo-bundle.timer',
+  'fossilrepo-sync.timer',
+  'fossilrepo-sync.path',
+] as const;
 
 /**
- * Units that are no part: the target that holds all together, and root's one-shots with what starts them. One gives dropped-in files to
- * the right owner, one seals what is secret for the replica.
+ * Units that are no part: the target that holds all together, and the one-shots with what starts them. Two are root's: one gives dropped-in
+ * files to the right owner, one seals what is secret for the replica. The third brings mirrors up to date.
  */
 export const plainUnits = [
   'fossilrepo.target',
   ...triggerUnits,
   'fossilrepo-ownership.service',
   'fossilrepo-bundle.service',
+  syncUnit,
 ] as const;
 
 /** Everything for /etc/systemd/system. */

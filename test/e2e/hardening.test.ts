@@ -6,7 +6,7 @@ import { secret } from '../../src/secrets/secret.ts';
 import { suites, type Guest } from './guest.ts';
 import { installedServer, lines, mainPids, type Status, untilStatus } from './server.ts';
 
-const units = ['edge', 'management', 'replication', 'repositories', 'ownership', 'bundle'].map(
+const units = ['edge', 'management', 'replication', 'repositories', 'ownership', 'bundle', 'sync'].map(
   (name) => `fossilrepo-${name}.service`,
 );
 
@@ -222,6 +222,70 @@ END`);
     expect(said).toContain('daily verification: 2 of 2 databases come out of the replica');
     expect(await guest.must('ls /data/work/tmp')).not.toContain('verify-');
     await guest.must('fossilrepo backup verify');
+  });
+
+  test('mirrors are pushed to by a unit of their own, which may execute what a push needs and nothing else', async () => {
+    await guest.must(
+      'install -d -o fossilrepo -g fossilrepo /srv/git && setpriv --reuid=fossilrepo --regid=fossilrepo --clear-groups git init -q --bare /srv/git/demo.git',
+    );
+    const refused = await guest.run('fossilrepo mirror add demo /var/lib/demo.git');
+    expect(refused.stderr).toContain('the service that pushes may not write there');
+    await guest.must('fossilrepo mirror add demo /srv/git/demo.git');
+    const began = Date.now();
+    const main = () => as('fossilrepo', 'git -C /srv/git/demo.git rev-parse refs/heads/main');
+    while ((await main()).code !== 0 && Date.now() - began < 60_000) await sleep(500);
+    expect(
+      (await main()).code,
+      await guest.must('journalctl --no-pager -u fossilrepo-sync | tail -n 20'),
+    ).toBe(0);
+    process.stdout.write(`${suite}: a new mirror was pushed to after ${Date.now() - began} ms\n`);
+    expect(await guest.must('journalctl --no-pager -o cat -u fossilrepo-sync')).toContain(
+      'demo to folder: 1 ref',
+    );
+    await guest.must(
+      'fossilrepo mirror verify demo && systemctl is-active fossilrepo-sync.timer fossilrepo-sync.path',
+    );
+    // The unit as it is, with another program in it.
+    const inUnit = async (program: string) => {
+      const folder = '/run/systemd/system/fossilrepo-sync.service.d';
+      await guest.must(
+        `mkdir -p ${folder} && printf '[Service]\\nExecStart=\\nExecStart=${program}\\n' >${folder}/x.conf && systemctl daemon-reload`,
+      );
+      const { code } = await guest.run('systemctl start fossilrepo-sync.service');
+      await guest.must(
+        `rm -r ${folder} && systemctl daemon-reload; systemctl reset-failed fossilrepo-sync.service`,
+      );
+      return code;
+    };
+    for (const program of ['/usr/bin/git --version', '/usr/bin/ssh -V', '/usr/bin/fossil version'])
+      expect(await inUnit(program), program).toBe(0);
+    for (const program of ['/usr/bin/python3 -V', '/usr/bin/id', '/usr/bin/setpriv -V', '/usr/bin/perl -v'])
+      expect(await inUnit(program), program).not.toBe(0);
+    await guest.must('fossilrepo mirror remove demo folder --yes');
+  });
+
+  test('that unit reaches a mirror by SSH, with a deploy key and a pinned host key', async () => {
+    await guest.must('apt-get -q -y install --no-install-recommends openssh-server', { timeout: 200_000 });
+    await guest.must(
+      'systemctl start ssh; useradd -m -s /usr/bin/git-shell gitter && git init -q --bare /home/gitter/demo.git && chown -R gitter: /home/gitter',
+    );
+    const add = 'fossilrepo mirror add demo gitter@127.0.0.1:demo.git --name ssh --yes';
+    const key = await guest.must(add);
+    expect(key).toMatch(/^ssh-ed25519 /);
+    await guest.must(
+      `install -d -o gitter -m 700 /home/gitter/.ssh && echo '${key}' >/home/gitter/.ssh/authorized_keys && chown gitter: /home/gitter/.ssh/authorized_keys`,
+    );
+    await guest.must(add);
+    const began = Date.now();
+    const main = () => as('gitter', 'git -C /home/gitter/demo.git rev-parse refs/heads/main');
+    while ((await main()).code !== 0 && Date.now() - began < 60_000) await sleep(500);
+    expect((await main()).code, await guest.must('fossilrepo mirror show demo ssh')).toBe(0);
+    expect(await guest.must('journalctl --no-pager -o cat -u fossilrepo-sync')).toContain(
+      'demo to ssh: 1 ref',
+    );
+    await guest.must(
+      'fossilrepo mirror remove demo ssh --yes && apt-get -q -y purge openssh-server && userdel -r gitter',
+    );
   });
 
   test('memory', async () => {

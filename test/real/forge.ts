@@ -13,6 +13,8 @@ import type { S3 } from './s3.ts';
 
 /** An ordinary user for tests that are run as root; no such user has to exist. */
 const ordinary = 24_001;
+/** One that exists everywhere: ssh does nothing for a user without an entry in /etc/passwd. */
+export const nobody = 65_534;
 
 export type Said = { stdout: string; stderr: string; code: number | null };
 
@@ -33,8 +35,11 @@ export async function startForge(
     bare?: boolean;
     /** How long it may take until it is up. Milliseconds. */
     patience?: number;
+    /** The user that it runs as, when the test is root's. */
+    as?: number;
   } = {},
 ) {
+  const asUser = asForgesUser(options.as);
   const root = mkdtempSync(join(tmpdir(), 'forge-'));
   const [http, https, repositories, fossil, ask] = await freePorts(5);
   const replica = options.s3
@@ -53,14 +58,14 @@ export async function startForge(
       `[default]\naws_access_key_id = ${options.s3.accessKeyId}\naws_secret_access_key = ${options.s3.secretAccessKey}\n`,
       { mode: 0o600 },
     );
-  if (process.getuid?.() === 0) giveAway(root);
+  if (process.getuid?.() === 0) giveAway(root, options.as ?? ordinary);
 
   let child: ChildProcess | undefined;
   let log = '';
 
   /** @param command what keeps running: `up`, or an install that ends in it */
   const start = async (...command: string[]): Promise<void> => {
-    child = launch(['--root', root, ...(command.length > 0 ? command : ['up'])], root, options.env);
+    child = launch(asUser, ['--root', root, ...(command.length > 0 ? command : ['up'])], root, options.env);
     let up = '';
     child.stderr?.on('data', (piece: Buffer) => (log += piece.toString()));
     child.stdout?.on('data', (piece: Buffer) => (up += piece.toString()));
@@ -81,14 +86,17 @@ export async function startForge(
 
   /** Runs a command of fossilrepo as the server's user. */
   const cli = async (...args: string[]): Promise<Said> =>
-    finish(launch(['--root', root, ...args], root, options.env));
+    finish(launch(asUser, ['--root', root, ...args], root, options.env));
 
-  /** Kills a command some milliseconds after its start. */
-  const killed = async (after: number, ...args: string[]): Promise<Said> => {
-    const child = launch(['--root', root, ...args], root, options.env);
+  /** The same with something on standard input. */
+  const told = async (input: string, ...args: string[]): Promise<Said> =>
+    finish(launch(asUser, ['--root', root, ...args], root, options.env, input));
+
+  const cutShort = async (signal: NodeJS.Signals, after: number, args: string[]): Promise<Said> => {
+    const child = launch(asUser, ['--root', root, ...args], root, options.env);
     const said = finish(child);
     await Promise.race([said, sleep(after)]);
-    child.kill('SIGKILL');
+    child.kill(signal);
     return said;
   };
 
@@ -103,7 +111,11 @@ export async function startForge(
     start,
     stop,
     cli,
-    killed,
+    told,
+    /** Kills a command some milliseconds after its start. */
+    killed: (after: number, ...args: string[]): Promise<Said> => cutShort('SIGKILL', after, args),
+    /** Asks a command to end, as Ctrl-C or systemd does. */
+    stopped: (after: number, ...args: string[]): Promise<Said> => cutShort('SIGTERM', after, args),
     /** The result of a command that has to succeed, as JSON. */
     json: async <T>(...args: string[]): Promise<T> => {
       const said = await cli('--json', ...args);
@@ -125,21 +137,15 @@ export async function startForge(
   };
 }
 
-function launch(args: string[], root: string, more: Readonly<Record<string, string>> = {}): ChildProcess {
+function launch(
+  asUser: readonly string[],
+  args: string[],
+  root: string,
+  more: Readonly<Record<string, string>> = {},
+  input?: string,
+): ChildProcess {
   const command = [join(programHome, 'bin/fossilrepo'), ...args];
-  const asUser =
-    process.getuid?.() === 0
-      ? [
-          'setpriv',
-          `--reuid=${ordinary}`,
-          `--regid=${ordinary}`,
-          '--clear-groups',
-          '--no-new-privs',
-          '--',
-          ...command,
-        ]
-      : command;
-  const [file = '', ...rest] = asUser;
+  const [file = '', ...rest] = [...asUser, ...command];
   const env = {
     PATH: process.env['PATH'],
     HOME: root,
@@ -147,7 +153,13 @@ function launch(args: string[], root: string, more: Readonly<Record<string, stri
     NO_COLOR: '1',
     ...more,
   };
-  return spawn(file, rest, { env, cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(file, rest, {
+    env,
+    cwd: root,
+    stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+  });
+  child.stdin?.end(input);
+  return child;
 }
 
 async function finish(child: ChildProcess): Promise<Said> {
@@ -159,7 +171,7 @@ async function finish(child: ChildProcess): Promise<Said> {
   return { stdout, stderr, code: child.exitCode };
 }
 
-function giveAway(root: string): void {
+function giveAway(root: string, user: number): void {
   for (const path of [
     '',
     'etc',
@@ -169,12 +181,18 @@ function giveAway(root: string): void {
     'etc/fossilrepo/secrets/storage',
   ])
     try {
-      chownSync(join(root, path), ordinary, ordinary);
+      chownSync(join(root, path), user, user);
     } catch {
       // Only a forge with S3 has storage keys.
     }
   chmodSync(root, 0o755);
 }
+
+/** What runs a program as the user that forges run as in tests; to be put in front of its own words. */
+export const asForgesUser = (user = ordinary): readonly string[] =>
+  process.getuid?.() === 0
+    ? ['setpriv', `--reuid=${user}`, `--regid=${user}`, '--clear-groups', '--no-new-privs', '--']
+    : [];
 
 /** Tries again until it succeeds. @returns how long it took, in milliseconds */
 export async function eventually(

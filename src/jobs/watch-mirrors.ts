@@ -1,0 +1,35 @@
+import { isFenced } from '../backup/fence.ts';
+import { requestSync } from '../mirror/request.ts';
+import { lookAtMirrored } from '../mirror/look.ts';
+import type { Forge } from '../forge.ts';
+import { dueMirrors, type Seen } from '../plan/sync.ts';
+import { servedMirrors } from '../store/mirrors.ts';
+
+/** Somebody was asked to bring a mirror up to date and has not tried: asked again after so long. Milliseconds. */
+const patience = 60_000;
+
+/**
+ * Asks for mirrors to be brought up to date when it is time for one: soon after a push, after a failure, once a day. By looking at files'
+ * times only; the work is done by another process.
+ * @returns to be called every few seconds
+ */
+export function watchMirrors(forge: Pick<Forge, 'paths' | 'store'>): () => void {
+  const { paths, store } = forge;
+  let seen: ReadonlyMap<string, Seen> = new Map();
+  let asked: ReadonlyMap<string, number> = new Map();
+
+  return () => {
+    if (isFenced(store)) return;
+    const now = Date.now();
+    const mirrors = servedMirrors(store);
+    seen = lookAtMirrored(forge, seen, now);
+    const due = dueMirrors(mirrors, seen, now).map(({ mirror }) => mirror);
+    const fresh = due.filter(({ id, triedAt }) => {
+      const at = asked.get(id);
+      return at === undefined || Math.abs(now - at) >= patience || (triedAt ?? 0) >= at;
+    });
+    const news = new Set(fresh.map(({ id }) => id));
+    asked = new Map(due.map(({ id }) => [id, news.has(id) ? now : (asked.get(id) ?? now)]));
+    if (fresh.length > 0) requestSync(paths);
+  };
+}

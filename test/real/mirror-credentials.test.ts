@@ -1,0 +1,227 @@
+import { execFileSync } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type Person, newPerson, type Shown } from './client.ts';
+import { eventually, nobody, startForge, type TestForge } from './forge.ts';
+import { startGitHttp, startSshd } from './support/git-servers.ts';
+
+const token = `glpat-${randomUUID()}`;
+const other = `glpat-${randomUUID()}`;
+
+const logins = {
+  ann: { password: token, may: 'push' as const },
+  oauth2: { password: other, may: 'push' as const },
+};
+
+let forge: TestForge;
+let someone: Person;
+let http: Awaited<ReturnType<typeof startGitHttp>>;
+let sshd: Awaited<ReturnType<typeof startSshd>>;
+let remotes: string;
+
+type Described = {
+  mirror: { publicKey: string | null; ok: boolean | null; error: string | null; nextTry: string | null };
+};
+
+beforeAll(async () => {
+  const env = { FOSSILREPO_CACHE: join(tmpdir(), `fossilrepo-cache-${nobody}`) };
+  forge = await startForge({ as: nobody, env });
+  someone = newPerson();
+  remotes = join(someone.home, 'remotes');
+  mkdirSync(remotes);
+  http = await startGitHttp(remotes, logins);
+  sshd = await startSshd();
+});
+afterAll(async () => {
+  await sshd[Symbol.asyncDispose]();
+  await http[Symbol.asyncDispose]();
+  someone[Symbol.dispose]();
+  await forge[Symbol.asyncDispose]();
+});
+
+function remote(name: string): string {
+  const folder = join(remotes, name);
+  execFileSync('git', ['init', '-q', '--bare', folder]);
+  execFileSync('git', ['-C', folder, 'config', 'http.receivepack', 'true']);
+  return folder;
+}
+const head = (folder: string): string => {
+  try {
+    return execFileSync('git', ['-C', folder, 'rev-parse', 'refs/heads/main'], {
+      encoding: 'utf8',
+      stdio: 'pipe',
+    }).trim();
+  } catch {
+    return '';
+  }
+};
+const shown = (name: string) => forge.json<Described>('mirror', 'show', name);
+
+/** All that processes of this machine show, and all files below a folder, in which a text stands. */
+const placesOf = (text: string, folder: string): string[] =>
+  [
+    ...readdirSync('/proc')
+      .filter((name) => /^\d+$/.test(name) && name !== String(process.pid))
+      .flatMap((name) => [`/proc/${name}/cmdline`, `/proc/${name}/environ`]),
+    ...filesBelow(folder),
+  ].filter((path) => holds(path, text));
+
+/** What goes while it is looked at is not there. */
+function filesBelow(folder: string): string[] {
+  try {
+    return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+      const path = join(folder, entry.name);
+      return entry.isDirectory() ? filesBelow(path) : entry.isFile() ? [path] : [];
+    });
+  } catch {
+    return [];
+  }
+}
+
+function holds(path: string, text: string): boolean {
+  try {
+    return readFileSync(path).includes(text);
+  } catch {
+    return false;
+  }
+}
+
+test('a token comes by standard input, and is nowhere but in the push', async () => {
+  await forge.json<Shown>('repo', 'create', 'demo');
+  const folder = remote('demo.git');
+  const address = http.url('demo.git');
+  const refused = await forge.told(
+    `${token}x\n`,
+    'mirror',
+    'add',
+    'demo',
+    address,
+    '--user',
+    'ann',
+    '--token-stdin',
+  );
+  expect(refused.code).toBe(1);
+  expect(refused.stderr).toContain('refused the credential');
+  expect(await forge.json('mirror', 'list')).toEqual({ mirrors: [] });
+
+  const found = new Set<string>();
+  const enough = new AbortController();
+  const looks = (async () => {
+    while (!enough.signal.aborted) {
+      for (const path of placesOf(token, forge.root)) found.add(path);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  })();
+  const said = await forge.told(
+    `${token}\n`,
+    'mirror',
+    'add',
+    'demo',
+    address,
+    '--name',
+    'web',
+    '--user',
+    'ann',
+    '--token-stdin',
+  );
+  expect(said.code, said.stderr).toBe(0);
+  expect(said.stderr).toContain('http:// shows the token to everybody on the way');
+  await eventually(() => head(folder) !== '', 60_000, 'the push arrives');
+  await forge.cli('sync', 'demo');
+  await forge.cli('mirror', 'verify', 'demo');
+  const show = await forge.cli('--json', 'mirror', 'show', 'demo');
+  enough.abort();
+  await looks;
+  // The file that git's askpass reads, for as long as a push takes.
+  expect([...found].filter((path) => !/\/data\/work\/tmp\/remote-[^/]+\/token$/.test(path))).toEqual([]);
+  expect(placesOf(token, forge.root)).toEqual([]);
+  expect(show.stdout + said.stdout + said.stderr + forge.log()).not.toContain(token);
+  expect(http.asked.some(({ authorization }) => authorization?.includes(btoa(`ann:${token}`)))).toBe(true);
+});
+
+test('a token that stands in the address is taken out of it, and shown nowhere', async () => {
+  await forge.json<Shown>('repo', 'create', 'careless');
+  const folder = remote('careless.git');
+  const address = http.url('careless.git');
+  const said = await forge.cli(
+    'mirror',
+    'add',
+    'careless',
+    address.replace('://', `://oauth2:${other}@`),
+    '--name',
+    'web',
+  );
+  expect(said.code, said.stderr).toBe(0);
+  expect(said.stderr).toContain('The address held a token');
+  await eventually(() => head(folder) !== '', 60_000, 'the push arrives');
+  expect(said.stdout + said.stderr + forge.log()).not.toContain(other);
+  expect((await forge.cli('mirror', 'list')).stdout).toContain(` ${address}\n`);
+  expect(placesOf(other, forge.root)).toEqual([]);
+});
+
+test('a revoked token is not tried again by itself; another one is, at once', async () => {
+  const bad = await forge.told('wrong\n', 'mirror', 'configure', 'demo', '--token-stdin');
+  expect(bad.code).toBe(1);
+  expect(bad.stderr).toContain('refused the credential');
+  expect((await forge.cli('sync', 'demo')).code).toBe(0);
+  logins.ann.password = `${token}-2`;
+  expect((await forge.cli('mirror', 'configure', 'demo', '--schedule', '1h')).code).toBe(0);
+  await eventually(async () => (await shown('demo')).mirror.ok === false, 60_000, 'it fails');
+  const { mirror } = await shown('demo');
+  expect(mirror).toMatchObject({ nextTry: null });
+  expect(mirror.error).toContain('refused the credential');
+  const asked = http.asked.length;
+  await new Promise((resolve) => setTimeout(resolve, 8_000));
+  expect(http.asked.length).toBe(asked);
+  const status = await forge.cli('status');
+  expect(status.stdout).toContain('It is not tried again by itself.');
+  expect((await forge.told(`${token}-2\n`, 'mirror', 'configure', 'demo', '--token-stdin')).code).toBe(0);
+  await eventually(async () => (await shown('demo')).mirror.ok === true, 60_000, 'it is well again');
+});
+
+test('a deploy key is made, waits until it is installed, and works; another host key is not believed', async () => {
+  await forge.json<Shown>('repo', 'create', 'keys');
+  const folder = remote('keys.git');
+  const address = sshd.url(folder);
+  // Somebody has to look at the fingerprints.
+  const unseen = await forge.cli('mirror', 'add', 'keys', address);
+  expect(unseen.code).toBe(2);
+  expect(unseen.stderr).toMatch(/ssh-ed25519 SHA256:\S+/);
+  const dry = await forge.cli('mirror', 'add', 'keys', address, '--dry-run');
+  expect(dry.code, dry.stderr).toBe(0);
+  expect(await forge.json('mirror', 'list', 'keys')).toEqual({ mirrors: [] });
+  const said = await forge.cli('mirror', 'add', 'keys', address, '--name', 'ssh', '--yes');
+  expect(said.code, said.stderr).toBe(0);
+  expect(said.stdout).toMatch(/^ssh-ed25519 \S+ fossilrepo keys\n$/);
+  expect(await shown('keys')).toMatchObject({ mirror: { ok: false, nextTry: null } });
+  const early = await forge.cli('mirror', 'add', 'keys', address, '--name', 'ssh');
+  expect(early.code).toBe(1);
+  expect(early.stderr).toContain('refused the credential');
+  sshd.authorize(said.stdout.trim());
+  const now = await forge.cli('mirror', 'add', 'keys', address, '--name', 'ssh');
+  expect(now.code, now.stderr).toBe(0);
+  expect(now.stderr).toContain('1 branch, 1 commit');
+  await eventually(() => head(folder) !== '', 60_000, 'the push arrives');
+  await eventually(async () => (await shown('keys')).mirror.ok === true, 10_000, 'it is known');
+
+  await sshd.changeHostKey();
+  const changed = await forge.cli('--json', 'sync', 'keys');
+  expect(changed.code).toBe(1);
+  expect(changed.stdout).toContain('host key');
+  expect(await shown('keys')).toMatchObject({ mirror: { ok: false, nextTry: null } });
+  expect((await forge.cli('mirror', 'configure', 'keys', '--host-keys', '--yes')).code).toBe(0);
+  await eventually(async () => (await shown('keys')).mirror.ok === true, 60_000, 'the new one is pinned');
+
+  const { publicKey } = (await shown('keys')).mirror;
+  const another = await forge.cli('mirror', 'configure', 'keys', '--deploy-key');
+  expect(another.code, another.stderr).toBe(0);
+  expect(another.stdout.trim()).not.toBe(publicKey);
+  sshd.authorize(another.stdout.trim());
+  expect((await forge.cli('sync', 'keys')).code).toBe(0);
+  expect((await forge.cli('mirror', 'remove', 'keys', 'ssh', '--yes')).stderr).toContain(
+    'Delete its deploy key',
+  );
+});

@@ -1,0 +1,395 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, renameSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Person, newPerson, type Shown } from './client.ts';
+import { asForgesUser, eventually, startForge, type TestForge } from './forge.ts';
+import { measured, processesOf } from './processes.ts';
+
+let forge: TestForge;
+let someone: Person;
+let token: string;
+
+beforeAll(async () => {
+  forge = await startForge();
+  someone = newPerson();
+  token = (await forge.json<{ token: string }>('user', 'token', 'admin')).token;
+});
+afterAll(async () => {
+  someone[Symbol.dispose]();
+  await forge[Symbol.asyncDispose]();
+});
+
+type Listed = {
+  mirrors: {
+    repository: string;
+    name: string;
+    ok: boolean | null;
+    behind: number | null;
+    error: string | null;
+    nextTry: string | null;
+    lastTry: string | null;
+    rewound: { at: string; to: string } | null;
+  }[];
+};
+type Synced = {
+  results: { repository: string; mirror: string; ok: boolean; pushed: number; error: string | null }[];
+};
+
+/** Runs a program as the server's user. @returns what it said */
+function must(...argv: string[]): string {
+  const [file = '', ...args] = [...asForgesUser(), ...argv];
+  return execFileSync(file, args, {
+    encoding: 'utf8',
+    cwd: forge.root,
+    env: { ...process.env, HOME: forge.root },
+  }).trim();
+}
+const git = (folder: string, ...args: string[]): string => must('git', '-C', folder, ...args);
+
+/** A bare repository that belongs to the server's user. @returns its folder */
+function remote(name: string): string {
+  const folder = join(forge.root, 'remotes', `${name}.git`);
+  must('mkdir', '-p', join(forge.root, 'remotes'));
+  must('git', 'init', '-q', '--bare', folder);
+  return folder;
+}
+
+const refs = (folder: string): Record<string, string> =>
+  Object.fromEntries(
+    git(folder, 'for-each-ref', '--format=%(refname) %(objectname)')
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => line.split(' ') as [string, string]),
+  );
+const origins = (folder: string, ref = 'main'): string[] =>
+  [...git(folder, 'log', '--format=%B', ref).matchAll(/^FossilOrigin-Name: (\S+)$/gm)].map(([, hash]) =>
+    String(hash),
+  );
+
+const create = (name: string) => forge.json<Shown>('repo', 'create', name);
+const checkout = ({ cloneUrl }: Shown) => someone.checkout(cloneUrl, `admin:${token}`);
+const mirrorOf = async (repository: string, name: string) => {
+  const { mirrors } = await forge.json<Listed>('mirror', 'list', repository);
+  const found = mirrors.find((one) => one.name === name);
+  if (!found) throw new Error(`no mirror ${name}`);
+  return found;
+};
+const isCurrent = async (repository: string, name: string) => {
+  const { ok, behind } = await mirrorOf(repository, name);
+  return ok === true && behind === 0;
+};
+/** Somebody pushes one check-in. @returns its hash */
+async function push(folder: string, file: string, ...to: string[]): Promise<string> {
+  const hash = await someone.commit(folder, file, `${file}\n`);
+  expect(await someone.push(folder, ...to)).toBe(true);
+  return hash;
+}
+
+describe('a mirror in a folder', () => {
+  let folder: string;
+  let there: string;
+
+  test('is tried before it is kept, and says what would be pushed', async () => {
+    folder = await checkout(await create('demo'));
+    await push(folder, 'one.txt');
+    const wrong = await forge.cli('mirror', 'add', 'demo', join(forge.root, 'remotes/none.git'));
+    expect(wrong.code).toBe(1);
+    expect(wrong.stderr).toContain('has no such repository');
+    there = remote('demo');
+    const dry = await forge.cli('mirror', 'add', 'demo', there, '--dry-run');
+    expect(dry.code, dry.stderr).toBe(0);
+    expect(dry.stderr).toContain('1 branch, 2 commits');
+    expect(await forge.json('mirror', 'list')).toEqual({ mirrors: [] });
+    expect(refs(there)).toEqual({});
+    const added = await forge.cli('mirror', 'add', 'demo', there, '--name', 'folder');
+    expect(added.code, added.stderr).toBe(0);
+    expect(added.stdout).toBe(`demo is mirrored to folder: ${there}\n`);
+  });
+
+  test('gets what was there, and what is pushed within a minute, by itself', async () => {
+    await eventually(() => isCurrent('demo', 'folder'), 60_000, 'the first push');
+    expect(Object.keys(refs(there))).toEqual(['refs/heads/main']);
+    expect(git(there, 'symbolic-ref', 'HEAD')).toBe('refs/heads/main');
+    for (const file of ['two.txt', 'three.txt']) {
+      const hash = await push(folder, file);
+      const took = await eventually(() => origins(there)[0] === hash, 60_000, 'the push arrives');
+      measured(`a push was on its mirror after ${Math.round(took / 100) / 10} s`);
+    }
+    expect(git(there, 'show', 'main:three.txt')).toBe('three.txt');
+    await eventually(() => isCurrent('demo', 'folder'), 10_000, 'known to be current');
+  });
+
+  test('is equal by a comparison of its own; what is broken there is found', async () => {
+    const said = await forge.cli('mirror', 'verify', 'demo');
+    expect(said.code, said.stdout + said.stderr).toBe(0);
+    expect(said.stdout).toContain('ok  demo: 4 check-ins');
+    const main = refs(there)['refs/heads/main'] ?? '';
+    git(there, 'update-ref', 'refs/heads/main', git(there, 'rev-parse', 'main^'));
+    const bad = await forge.cli('mirror', 'verify', 'demo');
+    expect(bad.code).toBe(4);
+    expect(bad.stdout).toContain('refs/heads/main is');
+    const status = await forge.cli('status');
+    expect(status.code).toBe(4);
+    expect(status.stdout).toContain('The mirror folder of demo is not what it should be');
+    // Asked by name, it is compared with the remote, though nothing changed here.
+    const synced = await forge.json<Synced>('sync', 'demo');
+    expect(synced.results).toMatchObject([{ repository: 'demo', mirror: 'folder', ok: true, error: null }]);
+    expect(refs(there)['refs/heads/main']).toBe(main);
+    expect((await forge.cli('mirror', 'verify', '--sample', '3')).code).toBe(0);
+    expect((await forge.cli('status')).code).toBe(0);
+  });
+
+  test('nothing to do is said, and there is one mirror of a kind', async () => {
+    expect(await forge.json('sync')).toEqual({ results: [] });
+    expect((await forge.cli('sync')).stdout).toBe('nothing to do: 1 mirrors are up to date\n');
+    await create('other');
+    for (const [repository, ...args] of [
+      ['other', there],
+      ['demo', there, '--name', 'second'],
+    ] as const) {
+      const said = await forge.cli('mirror', 'add', repository, ...args);
+      expect(said.code).toBe(2);
+      expect(said.stderr).toContain('is the mirror folder of demo already');
+    }
+    expect((await forge.cli('sync', 'other')).code).toBe(2);
+    expect((await forge.cli('mirror', 'show', 'demo', 'none')).stderr).toContain('It has: folder');
+  });
+
+  test('commits of others are named, and stay until they may be overwritten', async () => {
+    const clone = join(forge.root, 'remotes/clone');
+    must('git', 'clone', '-q', there, clone);
+    git(
+      clone,
+      '-c',
+      'user.name=Eve',
+      '-c',
+      'user.email=e@x',
+      'commit',
+      '-q',
+      '--allow-empty',
+      '-m',
+      'a stranger',
+    );
+    git(clone, 'push', '-q', 'origin', 'HEAD:main', 'HEAD:theirs');
+    const foreign = refs(there)['refs/heads/main'];
+    const hash = await push(folder, 'four.txt');
+    await eventually(async () => (await mirrorOf('demo', 'folder')).ok === false, 60_000, 'it is found');
+    expect((await mirrorOf('demo', 'folder')).error).toContain('not pushed from here');
+    expect(refs(there)['refs/heads/main']).toBe(foreign);
+    const status = await forge.cli('status');
+    expect(status.code, status.stdout).toBe(0);
+    expect(status.stdout).toMatch(/^● It works/);
+    expect(status.stdout).toContain('Not mirrored: demo to folder');
+    expect(status.stdout).toContain('mirror: demo is not mirrored to folder');
+    expect(forge.log()).toContain('demo is not mirrored to folder');
+    const again = await forge.cli('mirror', 'add', 'demo', there, '--name', 'folder', '--dry-run');
+    expect(again.code).toBe(4);
+    expect(again.stderr).toContain('Eve: a stranger');
+    const set = await forge.cli('mirror', 'configure', 'demo', '--on-divergence', 'overwrite');
+    expect(set.code, set.stderr).toBe(0);
+    await eventually(() => origins(there)[0] === hash, 60_000, 'it is overwritten');
+    expect(refs(there)['refs/heads/theirs']).toBe(foreign);
+    await eventually(() => isCurrent('demo', 'folder'), 10_000, 'current again');
+    expect((await forge.cli('status')).stdout).toContain('demo is mirrored to folder again');
+    const show = await forge.cli('mirror', 'show', 'demo');
+    expect(show.stdout).toContain('on divergence   overwrite');
+    expect(show.stdout).toContain('not pushed from here');
+  });
+
+  test('goes back with a restore, forward with its undo, and says so', async () => {
+    await sleep(2_000);
+    const before = refs(there)['refs/heads/main'];
+    const at = new Date().toISOString();
+    await sleep(2_000);
+    const later = await push(folder, 'five.txt');
+    await eventually(() => origins(there)[0] === later, 60_000, 'five arrives');
+    expect((await forge.cli('mirror', 'configure', 'demo', '--on-divergence', 'refuse')).code).toBe(0);
+    const restored = await forge.cli('restore', 'demo', '--at', at, '--yes');
+    expect(restored.code, restored.stderr).toBe(0);
+    await eventually(() => refs(there)['refs/heads/main'] === before, 60_000, 'the mirror is rewound');
+    await eventually(async () => (await mirrorOf('demo', 'folder')).rewound !== null, 10_000, 'it is known');
+    expect((await forge.cli('mirror', 'show', 'demo')).stdout).toContain('rewound         by a restore at');
+    expect((await forge.cli('restore', 'demo', '--undo', '--yes')).code).toBe(0);
+    await eventually(() => origins(there)[0] === later, 60_000, 'it is forward again');
+    expect((await forge.cli('mirror', 'verify', 'demo')).code).toBe(0);
+  });
+
+  test('follows through rename, delete and undelete, and is forgotten by a purge', async () => {
+    expect((await forge.cli('repo', 'rename', 'demo', 'renamed')).code).toBe(0);
+    const { id, cloneUrl } = await forge.json<Shown>('repo', 'show', 'renamed');
+    const address = cloneUrl.replace('://', `://admin:${token}@`);
+    const hash = await push(folder, 'six.txt', address, '--once');
+    await eventually(() => origins(there)[0] === hash, 60_000, 'six arrives');
+    await forge.json('repo', 'delete', 'renamed', '--yes');
+    expect(await forge.json('mirror', 'list')).toEqual({ mirrors: [] });
+    expect(await forge.json('sync')).toEqual({ results: [] });
+    await forge.json('repo', 'undelete', 'renamed');
+    const last = await push(folder, 'seven.txt', address, '--once');
+    await eventually(() => origins(there)[0] === last, 60_000, 'seven arrives');
+    const cache = join(forge.root, 'var/lib/fossilrepo/mirror', id);
+    expect(existsSync(cache)).toBe(true);
+    await forge.json('repo', 'delete', 'renamed', '--yes');
+    await forge.json('repo', 'purge', 'renamed', '--yes');
+    expect(existsSync(cache)).toBe(false);
+    expect(origins(there)[0]).toBe(last);
+    // Its place is free for another.
+    expect((await forge.cli('mirror', 'add', 'other', there, '--on-divergence', 'overwrite')).code).toBe(0);
+    expect((await forge.cli('mirror', 'remove', 'other', 'folder', '--yes')).code).toBe(0);
+  });
+});
+
+describe('two mirrors of one repository', () => {
+  test('one that is down holds up neither the other nor a push; it is tried again, and when asked', async () => {
+    const folder = await checkout(await create('two'));
+    const [up, down] = [remote('up'), remote('down')];
+    for (const [name, url] of [
+      ['up', up],
+      ['down', down],
+    ] as const)
+      expect((await forge.cli('mirror', 'add', 'two', url, '--name', name)).code).toBe(0);
+    await eventually(
+      async () => (await isCurrent('two', 'up')) && (await isCurrent('two', 'down')),
+      60_000,
+      'both are there',
+    );
+    renameSync(down, `${down}.away`);
+    const hash = await push(folder, 'one.txt');
+    await eventually(() => origins(up)[0] === hash, 60_000, 'the other one gets it');
+    await eventually(async () => (await mirrorOf('two', 'down')).ok === false, 60_000, 'it is told');
+    const failed = await mirrorOf('two', 'down');
+    expect(failed).toMatchObject({ ok: false, behind: 1 });
+    const pause = Date.parse(failed.nextTry ?? '') - Date.parse(failed.lastTry ?? '');
+    expect(pause).toBeGreaterThanOrEqual(60_000);
+    expect(pause).toBeLessThan(80_000);
+    // Asked by hand it is tried at once; the next pause is longer.
+    const said = await forge.cli('--json', 'sync', 'two');
+    expect(said.code, said.stderr).toBe(6);
+    const { results } = JSON.parse(said.stdout) as Synced;
+    expect(Object.fromEntries(results.map(({ mirror, ok }) => [mirror, ok]))).toEqual({
+      up: true,
+      down: false,
+    });
+    const twice = await mirrorOf('two', 'down');
+    expect(Date.parse(twice.nextTry ?? '') - Date.parse(twice.lastTry ?? '')).toBeGreaterThanOrEqual(300_000);
+    const list = await forge.cli('mirror', 'list');
+    expect(list.stdout).toMatch(/two +down +failing .* 1 +in \d/);
+    renameSync(`${down}.away`, down);
+    expect((await forge.json<Synced>('sync')).results).toMatchObject([{ mirror: 'down', ok: true }]);
+    expect(refs(down)).toEqual(refs(up));
+  });
+
+  test('only the branches that were asked for, under the name that was', async () => {
+    const folder = await checkout(await create('some'));
+    await someone.fossil(
+      folder,
+      'commit',
+      '--allow-empty',
+      '--branch',
+      'release-1',
+      '--no-warnings',
+      '-m',
+      'r',
+    );
+    await someone.fossil(
+      folder,
+      'commit',
+      '--allow-empty',
+      '--branch',
+      'Wild thing',
+      '--no-warnings',
+      '-m',
+      'w',
+    );
+    expect(await someone.push(folder)).toBe(true);
+    const [part, all] = [remote('part'), remote('all')];
+    await forge.json(
+      'mirror',
+      'add',
+      'some',
+      part,
+      '--name',
+      'part',
+      '--main',
+      'master',
+      '--branches',
+      'trunk,release-*',
+    );
+    await forge.json('mirror', 'add', 'some', all, '--name', 'all');
+    await eventually(
+      async () => (await isCurrent('some', 'part')) && (await isCurrent('some', 'all')),
+      60_000,
+      'both are there',
+    );
+    expect(Object.keys(refs(part))).toEqual(['refs/heads/master', 'refs/heads/release-1']);
+    expect(Object.keys(refs(all))).toHaveLength(3);
+    const show = await forge.cli('mirror', 'show', 'some', 'all');
+    expect(show.stdout).toMatch(/renamed +branch Wild thing is Wild-thing/);
+    await forge.json('mirror', 'configure', 'some', 'part', '--branches', '*');
+    await eventually(() => Object.keys(refs(part)).length === 3, 60_000, 'the third branch, too');
+  });
+});
+
+describe('what an operator types', () => {
+  test.each([
+    [['mirror', 'add', 'two', 'not an address'], 'no address of a Git remote'],
+    [['mirror', 'add', 'none', '/srv/x.git'], 'There is no repository none'],
+    [['mirror', 'add', 'two', '/srv/x.git', '--deploy-key'], 'A deploy key is for SSH'],
+    [['mirror', 'add', 'two', '/srv/x.git', '--schedule', 'often'], 'is no schedule'],
+    [['mirror', 'add', 'two', '/srv/x.git', '--main', 'a..b'], "can't call a branch"],
+    [['mirror', 'add', 'two', '/srv/x.git', '--name', 'A B'], "can't be called"],
+    [['sync', 'two', '--due'], 'Name repositories, or say --due'],
+    [['sync', 'none'], 'There is no repository none'],
+  ])('%j is answered with what to do', async (args, words) => {
+    const said = await forge.cli(...args);
+    expect(said.code).not.toBe(0);
+    expect(said.stderr).toContain(words);
+    expect(said.stdout).toBe('');
+  });
+
+  test('a repository that is at work elsewhere is busy', async () => {
+    const folder = remote('busy');
+    await create('busy');
+    await forge.json('mirror', 'add', 'busy', folder);
+    await eventually(() => isCurrent('busy', 'folder'), 60_000, 'it is there');
+    const hook = join(folder, 'hooks/pre-receive');
+    must('sh', '-c', `printf '#!/bin/sh\\nsleep 5\\n' >${hook}; chmod 755 ${hook}`);
+    git(folder, 'update-ref', '-d', 'refs/heads/main');
+    const slow = forge.cli('sync', 'busy');
+    await sleep(2_500);
+    const said = await forge.cli('--json', 'sync', 'busy');
+    expect(said.code, said.stdout).toBe(5);
+    expect((JSON.parse(said.stdout) as Synced).results[0]?.error).toContain('Another fossilrepo is at work');
+    expect((await slow).code).toBe(0);
+
+    // Stopped in the middle, it leaves nothing at work, and the mirror is not blamed.
+    must('sh', '-c', `printf '#!/bin/sh\\nsleep 30\\n' >${hook}`);
+    git(folder, 'update-ref', '-d', 'refs/heads/main');
+    const stopped = await forge.stopped(3_000, 'sync', 'busy');
+    expect(stopped.code, stopped.stderr).toBe(130);
+    expect(processesOf(folder)).toEqual([]);
+    expect(await mirrorOf('busy', 'folder')).toMatchObject({ ok: true, error: null });
+    must('rm', hook);
+    expect((await forge.cli('sync', 'busy')).code).toBe(0);
+  });
+});
+
+test('killed in the middle and run again, it ends at the same refs', async () => {
+  const folder = await checkout(await create('killed'));
+  for (let n = 0; n < 30; n++) await someone.commit(folder, `f${n}.txt`, `${n}`);
+  const first = remote('killed');
+  await forge.stop();
+  // Without the loop: what is pushed here only sync brings there.
+  await forge.start();
+  await forge.json('mirror', 'add', 'killed', first, '--name', 'first');
+  expect(await someone.push(folder)).toBe(true);
+  for (let n = 0; n < 6; n++) await forge.killed(250 + 120 * n, 'sync', 'killed');
+  await eventually(() => isCurrent('killed', 'first'), 60_000, 'it is there');
+  const second = remote('second');
+  await forge.json('mirror', 'add', 'killed', second, '--name', 'second');
+  await eventually(() => isCurrent('killed', 'second'), 60_000, 'it is there, too');
+  expect(refs(first)).toEqual(refs(second));
+  expect((await forge.cli('mirror', 'verify', 'killed')).code).toBe(0);
+  expect(origins(first)).toHaveLength(31);
+});
