@@ -71,7 +71,10 @@ export function mirrorCommands(program: Command): void {
     .command('verify [repository...]')
     .description('compare every check-in, tree and file with Git, and the refs of each mirror')
     .addOption(
-      new Option('--sample <count>', 'repositories not verified for the longest time').argParser(count),
+      new Option(
+        '--sample <count>',
+        'so many repositories, those not verified for the longest time, and 200 check-ins of each',
+      ).argParser(count),
     )
     .action(async (names: string[], _options, command: Command) =>
       (await import('../commands/mirror-verify.ts')).mirrorVerify(globals(command), names, command.opts()),

@@ -6,6 +6,9 @@ import { type Mirror, mirrorsOf, servedMirrors } from '../store/mirrors.ts';
 import { findRepositoryById, getRepository, type Repository } from '../store/repositories.ts';
 import { answerFor, attemptAll, type Attempts } from '../system/attempts.ts';
 
+/** With --sample so many of each repository: no push waits long for its mirrors then. */
+const checkins = 200;
+
 type Mirrored = { row: Repository; mirrors: Mirror[] };
 
 /** `fossilrepo mirror verify`: whether Git, here and on the mirrors, holds what Fossil does. Answers 4 when not, 6 when some could not be asked. */
@@ -23,7 +26,7 @@ export async function mirrorVerify(
       forge,
       await attemptAll(chosen, 1, async ({ row, mirrors }) => {
         if (forge.out.live) forge.out.say(`comparing ${row.name}`);
-        return await verifyMirrors(forge, row, mirrors);
+        return await verifyMirrors(forge, row, mirrors, sample === undefined ? undefined : checkins);
       }),
     );
   });

@@ -4,13 +4,13 @@ import type { Forge } from '../forge.ts';
 import { pushedRefs } from '../store/mirror-refs.ts';
 import { type Mirror, updateMirror } from '../store/mirrors.ts';
 import type { Repository } from '../store/repositories.ts';
-import type { MirrorCache } from './cache.ts';
-import { compareWithGit } from './compare/compare.ts';
+import { withLock } from '../system/locks.ts';
+import { type MirrorCache, refreshCache } from './cache.ts';
+import { compareCache } from './compare/cache.ts';
 import { remoteOf } from './credential.ts';
 import { wantedOf } from './difference.ts';
 import { stampIfThere } from './look.ts';
 import { listRemote, withRemote } from './remote/remote.ts';
-import { exported, type SyncOptions } from './sync.ts';
 
 /** What came of one repository's verification. */
 export type VerifiedMirrors = {
@@ -41,23 +41,22 @@ const named = 5;
 /**
  * Compares a repository with Git by a way of its own: every check-in, its parents, every tree and file; then each mirror's refs with those that it
  * shall have. What comes of it is remembered with the mirrors.
+ * @param sample so many check-ins, chosen by chance; left out: all
  * @throws OperatorError when the Git side can't be made or read at all
  */
 export async function verifyMirrors(
   forge: Forge,
   row: Repository,
   mirrors: readonly Mirror[],
-  options: SyncOptions = {},
+  sample?: number,
 ): Promise<VerifiedMirrors> {
-  const file = join(forge.paths.data, row.file);
   const begunAt = Date.now();
-  const stamp = stampIfThere(file);
-  const cache = await exported(forge, row, options, patience);
-  const compared = await compareWithGit(file, cache.folder, {
+  const stamp = stampIfThere(join(forge.paths.data, row.file));
+  const { cache, compared } = await withLock(forge.paths, `export-${row.id}`, patience, async () => {
+    const made = await refreshCache(forge, row);
     // What was pushed since is compared the next time.
-    since: begunAt,
-    waiting: cache.facts.waiting,
-    ...(options.signal && { signal: options.signal }),
+    const options = { since: begunAt, ...(sample !== undefined && { sample }) };
+    return { cache: made, compared: await compareCache(forge, row, made, options) };
   });
   const [difference] = compared.differences;
   const checked: VerifiedMirror[] = [];
