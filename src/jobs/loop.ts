@@ -34,8 +34,8 @@ const canaryPause = 55_000;
 
 /**
  * What `serve` does by itself: look at files, database and Litestream, mend what differs, adopt what was put there, ask the replica
- * whose it is, fly the canary, verify some of it a day, ask for mirrors to be brought up to date. Each at its own pace, so that a storage that keeps one waiting doesn't blind the others.
- * What it sees is written to `/run` after each look, for `status`.
+ * whose it is, fly the canary, verify some of it a day, ask for mirrors to be brought up to date. Each at its own pace, so that a storage
+ * that keeps one waiting doesn't blind the others. What it sees is written to `/run` after each look, for `status`.
  */
 export function startLoop(forge: Forge, log: (text: string) => void): Loop {
   const failed = (error: unknown) => log(messageOf(error));
