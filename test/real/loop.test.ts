@@ -110,7 +110,9 @@ describe('a replica that was emptied on purpose', () => {
     await forge.json('repo', 'create', 'demo');
     await using pusher = await startPusher(forge, 'busy', { pushing: false });
     expect(await pusher.one()).toBe(true);
-    for (const name of readdirSync(paths.replica)) rmSync(join(paths.replica, name), { recursive: true });
+    // Litestream may write there meanwhile.
+    for (const name of readdirSync(paths.replica))
+      rmSync(join(paths.replica, name), { recursive: true, maxRetries: 20 });
     await eventually(
       async () => /not the one that was there/.test((await forge.cli('status')).stdout),
       10_000,
