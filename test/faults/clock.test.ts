@@ -75,14 +75,16 @@ const some = <T>(list: readonly T[], luck: Luck): T[] => [
   ...new Set([...list.slice(0, 1), luck.pick(list), ...list.slice(-1)]),
 ];
 
+/** The transactions that have an object of their own, in their order. */
+const singlesOf = async (stage: Stage, pusher: Pusher): Promise<number[]> =>
+  (await historyIn(stage, pusher)).filter(({ level }) => level === 0).map(({ max }) => max);
+
 const forward: Fault = {
   name: 'the clock set forward an hour',
   once: async (stage, luck) => {
     const pusher = await quiet(stage, luck);
     try {
-      const singles = (await historyIn(stage, pusher))
-        .filter(({ level }) => level === 0)
-        .map(({ max }) => max);
+      const singles = await singlesOf(stage, pusher);
       const cut = luck.pick(singles.slice(1, -2));
       using moved = await shifted(stage, pusher, (txid) => (txid <= cut ? -hour : 0));
       for (const { txid, at } of some(moved.transactions, luck)) await expectState(stage, pusher, at, txid);
@@ -101,9 +103,7 @@ const back: Fault = {
   once: async (stage, luck) => {
     const pusher = await quiet(stage, luck);
     try {
-      const singles = (await historyIn(stage, pusher))
-        .filter(({ level }) => level === 0)
-        .map(({ max }) => max);
+      const singles = await singlesOf(stage, pusher);
       const first = luck.pick(singles.slice(1, 3));
       const second = luck.pick(singles.slice(4, -2));
       // It went an hour ahead for a while, and was put right.

@@ -2,6 +2,8 @@ import { expect } from 'vitest';
 import { cutShort, isOpen, succeed } from './cut-short.ts';
 import type { Fault } from './fault.ts';
 import { bringBack, keptOrLive } from './kept.ts';
+import type { Luck } from './luck.ts';
+import type { Stage } from './stage.ts';
 import { tryFaults } from './try-faults.ts';
 
 // A command of fossilrepo is killed at a random moment and run again.
@@ -10,40 +12,38 @@ import { tryFaults } from './try-faults.ts';
 const told = (text: string): string =>
   /was cut short: (it has taken place|nothing was changed)/.exec(text)?.[1] ?? 'it had touched nothing yet';
 
+/** Kills a restore or its undo at a random moment and runs it again. @param ended what that comes to when it could not be killed in time */
+async function restoreCutShort(
+  stage: Stage,
+  luck: Luck,
+  argv: readonly string[],
+  ended: string,
+): Promise<string> {
+  const [pusher] = stage.pushers;
+  const how = await cutShort(stage, luck, { longest: 2_500, argv });
+  await isOpen([pusher.url]);
+  keptOrLive(stage, pusher);
+  const { stderr } = await succeed(stage, ...argv);
+  keptOrLive(stage, pusher);
+  await bringBack(pusher);
+  return `${how}; run again: ${how === 'killed' ? told(stderr) : ended}`;
+}
+
 const restoreKilled: Fault = {
   name: '`restore` killed',
   once: async (stage, luck) => {
-    const { name, url } = stage.pushers[0];
-    const argv = [
-      'restore',
-      name,
-      '--at',
-      new Date(Date.now() - luck.between(0, 3_000)).toISOString(),
-      '--yes',
-    ];
-    const how = await cutShort(stage, luck, { longest: 2_500, argv });
-    await isOpen([url]);
-    keptOrLive(stage, stage.pushers[0]);
-    const { stderr } = await succeed(stage, ...argv);
-    keptOrLive(stage, stage.pushers[0]);
-    await bringBack(stage.pushers[0]);
-    return `${how}; run again: ${how === 'killed' ? told(stderr) : 'restored once more'}`;
+    const at = new Date(Date.now() - luck.between(0, 3_000)).toISOString();
+    const argv = ['restore', stage.pushers[0].name, '--at', at, '--yes'];
+    return restoreCutShort(stage, luck, argv, 'restored once more');
   },
 };
 
 const undoKilled: Fault = {
   name: '`restore --undo` killed',
   once: async (stage, luck) => {
-    const { name, url } = stage.pushers[0];
+    const { name } = stage.pushers[0];
     await succeed(stage, 'restore', name, '--at', new Date(Date.now() - 2_000).toISOString(), '--yes');
-    const argv = ['restore', name, '--undo', '--yes'];
-    const how = await cutShort(stage, luck, { longest: 2_500, argv });
-    await isOpen([url]);
-    keptOrLive(stage, stage.pushers[0]);
-    const { stderr } = await succeed(stage, ...argv);
-    keptOrLive(stage, stage.pushers[0]);
-    await bringBack(stage.pushers[0]);
-    return `${how}; run again: ${how === 'killed' ? told(stderr) : 'taken back once more'}`;
+    return restoreCutShort(stage, luck, ['restore', name, '--undo', '--yes'], 'taken back once more');
   },
 };
 
