@@ -25,6 +25,22 @@ export function readToken(): Secret {
   });
 }
 
+/** What comes on standard input is one token: for git, or for a host's API alone. @throws OperatorError (usage) */
+export function givenTokens(flags: { tokenStdin: boolean; apiTokenStdin: boolean }): {
+  token: Secret | undefined;
+  apiToken: Secret | undefined;
+} {
+  if (flags.tokenStdin && flags.apiTokenStdin)
+    throw new OperatorError('Standard input holds one token.', {
+      next: 'Say --token-stdin or --api-token-stdin; what git signs in with is used for the API, too.',
+      exit: 'usage',
+    });
+  return {
+    token: flags.tokenStdin ? readToken() : undefined,
+    apiToken: flags.apiTokenStdin ? readToken() : undefined,
+  };
+}
+
 function readGiven(file: string, what: string): string {
   try {
     return readFileSync(file === '-' ? 0 : file, 'utf8');

@@ -36,6 +36,13 @@ export function oneOf<const T extends string>(row: Row, column: string, words: r
   return word;
 }
 
+/** The same, where it may be NULL. */
+export const oneOfOrNull = <const T extends string>(
+  row: Row,
+  column: string,
+  words: readonly T[],
+): T | null => (row[column] === null ? null : oneOf(row, column, words));
+
 const unexpected = (column: string, value: unknown): Error =>
   new Error(
     `The column ${column} holds ${value === undefined ? 'nothing' : `a ${typeof value}`} that was not expected.`,

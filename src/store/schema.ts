@@ -163,4 +163,46 @@ export const migrations: readonly string[] = [
     PRIMARY KEY (repository, login)
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  -- Whose API a mirror's host speaks, and what is known of its token. One without this is only pushed to.
+  CREATE TABLE mirror_host(
+    mirror TEXT PRIMARY KEY REFERENCES mirror(id) ON DELETE CASCADE,
+    kind TEXT NOT NULL CHECK (kind IN ('github', 'gitlab', 'gitea')),
+    api TEXT NOT NULL,
+    path TEXT NOT NULL,
+    sealed_token TEXT,
+    expires_at INTEGER,
+    asked_at INTEGER
+  ) STRICT;
+
+  -- What a mirror has besides code: how that stands.
+  CREATE TABLE mirror_part(
+    mirror TEXT NOT NULL REFERENCES mirror(id) ON DELETE CASCADE,
+    part TEXT NOT NULL CHECK (part IN ('tickets', 'wiki')),
+    place TEXT CHECK (place IN ('repository', 'branch')),
+    ref TEXT,
+    git TEXT,
+    stamp TEXT,
+    tried_at INTEGER,
+    ok_at INTEGER,
+    count INTEGER NOT NULL,
+    error TEXT,
+    error_kind TEXT,
+    failures INTEGER NOT NULL,
+    failing_since INTEGER,
+    next_try_at INTEGER,
+    CHECK ((error IS NULL) = (error_kind IS NULL)),
+    CHECK ((error IS NULL) = (failing_since IS NULL)),
+    PRIMARY KEY(mirror, part)
+  ) STRICT, WITHOUT ROWID;
+
+  -- Which issue is which ticket's. It only saves looking: the issues themselves say it.
+  CREATE TABLE mirror_issue(
+    mirror TEXT NOT NULL REFERENCES mirror(id) ON DELETE CASCADE,
+    ticket TEXT NOT NULL,
+    issue INTEGER NOT NULL,
+    rev TEXT NOT NULL,
+    PRIMARY KEY(mirror, ticket)
+  ) STRICT, WITHOUT ROWID;
+  `,
 ];
