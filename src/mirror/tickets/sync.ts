@@ -1,0 +1,156 @@
+import { messageOf, type OperatorError } from '../../errors.ts';
+import type { Forge } from '../../forge.ts';
+import { forgetMirrorIssue, mirrorIssues, setMirrorIssue } from '../../store/mirror-issues.ts';
+import type { Mirror } from '../../store/mirrors.ts';
+import type { IssueTracker } from '../hosts/issues.ts';
+import { RemoteError } from '../remote/error.ts';
+import { issueOf, type WantedIssue } from './issue.ts';
+import { type Markers, markersOf } from './marker.ts';
+import { editOf, type KnownIssue, newBody, planTickets, type TicketStep } from './plan.ts';
+import { readTickets } from './read.ts';
+
+/** What was done about a mirror's tickets. */
+export type TicketsDone = {
+  /** Issues that were made. */
+  created: number;
+  /** Issues of which something was changed. */
+  edited: number;
+  /** Comments that were made. */
+  comments: number;
+  /** Issues that are tickets'. */
+  count: number;
+  /** It took so long that the rest was left for the next time. */
+  more: boolean;
+  /** Why the first of those that a host refused was refused; the others are there. */
+  error: OperatorError | undefined;
+};
+
+type Place = Pick<Forge, 'store' | 'secrets'>;
+
+/** What would be done, by what is known here: nobody is asked. @param file the repository */
+export const plannedTickets = (
+  { store }: Pick<Place, 'store'>,
+  mirror: Pick<Mirror, 'id'>,
+  file: string,
+): TicketStep[] => planTickets(readTickets(file).map(issueOf), mirrorIssues(store, mirror.id));
+
+/**
+ * Makes a project's issues what a repository's tickets are. It may end at any moment and be run again: before anything is made, every issue
+ * there is looked at for markers, so that what is known here may be lost, too.
+ * @param tracker opens the project, when there is something to do
+ * @param options.until after this instant nothing more is begun. Milliseconds since 1970
+ * @throws OperatorError when the host can't be worked with; what was done until then stays
+ */
+export async function syncTickets(
+  { store, secrets }: Place,
+  mirror: Pick<Mirror, 'id' | 'repository'>,
+  file: string,
+  tracker: () => Promise<IssueTracker>,
+  options: { signal?: AbortSignal | undefined; until?: number } = {},
+): Promise<TicketsDone> {
+  const { signal, until = Infinity } = options;
+  const wanted = readTickets(file).map(issueOf);
+  const done: TicketsDone = { created: 0, edited: 0, comments: 0, count: 0, more: false, error: undefined };
+  const enough = () => {
+    signal?.throwIfAborted();
+    done.more ||= Date.now() > until;
+    return done.more;
+  };
+  const markers = markersOf(secrets.instanceKey, mirror.repository);
+  const note = (ticket: string, known: KnownIssue) => setMirrorIssue(store, mirror.id, ticket, known);
+  const steps = () => planTickets(wanted, mirrorIssues(store, mirror.id));
+  const missing = () => steps().filter(({ kind }) => kind === 'create');
+  if (steps().length > 0) {
+    const issues = await tracker();
+    const at = { issues, markers, done, note };
+    let look: Promise<void> | undefined;
+    if (missing().length > 0) await (look ??= noteMarked(at));
+    for (const step of steps()) {
+      if (step.kind !== 'update' || enough()) continue;
+      // One that somebody deleted is made anew, unless it is found elsewhere.
+      if (!(await attempt(at, step, () => update(at, step))))
+        forgetMirrorIssue(store, mirror.id, step.wanted.ticket);
+    }
+    if (missing().length > 0) await (look ??= noteMarked(at));
+    for (const step of missing()) {
+      if (enough()) break;
+      await attempt(at, step, () => create(at, step.wanted));
+    }
+  }
+  done.count = mirrorIssues(store, mirror.id).size;
+  return done;
+}
+
+type Work = {
+  issues: IssueTracker;
+  markers: Markers;
+  done: TicketsDone;
+  note: (ticket: string, known: KnownIssue) => unknown;
+};
+
+/** Notes every issue with one of our markers; of several with the same the oldest. */
+async function noteMarked({ issues, markers, note }: Work): Promise<void> {
+  const found = new Map<string, KnownIssue>();
+  for await (const page of issues.list())
+    for (const { number, body } of page) {
+      const marker = markers.readTicket(body);
+      if (!marker) continue;
+      const other = found.get(marker.ticket);
+      if (other === undefined || number < other.issue)
+        found.set(marker.ticket, { issue: number, rev: marker.rev });
+    }
+  for (const [ticket, known] of found) note(ticket, known);
+}
+
+/** A ticket that a host refuses doesn't keep the others from being there. @returns what the work says; true when it was refused */
+async function attempt(
+  { done }: Pick<Work, 'done'>,
+  { wanted }: TicketStep,
+  work: () => Promise<boolean>,
+): Promise<boolean> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof RemoteError) || error.kind !== 'rejected') throw error;
+    done.error ??= new RemoteError('rejected', `Ticket ${wanted.ticket.slice(0, 10)}: ${messageOf(error)}`);
+    return true;
+  }
+}
+
+async function create(at: Work, wanted: WantedIssue): Promise<true> {
+  const { title, labels } = wanted;
+  const body = newBody(wanted, at.markers);
+  const { number } = await at.issues.create({ title, body, labels });
+  if (!Number.isInteger(number) || number < 1)
+    throw new RemoteError('unreachable', 'A new issue came without a number.');
+  at.done.created++;
+  const whole = wanted.comments.length === 0 && wanted.open;
+  at.note(wanted.ticket, { issue: number, rev: whole ? wanted.rev : '-' });
+  if (!whole) await complete(at, wanted, { number, title, body, open: true, labels }, []);
+  return true;
+}
+
+/** @returns false: there is no such issue any more, or it is another one: only what bears our marker is changed */
+async function update(at: Work, { wanted, issue }: TicketStep & { kind: 'update' }): Promise<boolean> {
+  const there = await at.issues.get(issue);
+  if (at.markers.readTicket(there?.body ?? '')?.ticket !== wanted.ticket || !there) return false;
+  const texts = wanted.comments.length === 0 ? [] : await at.issues.comments(issue);
+  await complete(at, wanted, there, texts);
+  at.done.edited++;
+  return true;
+}
+
+async function complete(
+  at: Work,
+  wanted: WantedIssue,
+  there: Parameters<typeof editOf>[1],
+  texts: readonly string[],
+): Promise<void> {
+  const { comments, change } = editOf(wanted, there, texts, at.markers);
+  for (const { id, text } of comments) {
+    await at.issues.comment(there.number, `${at.markers.comment(wanted.ticket, id)}\n${text}`);
+    at.done.comments++;
+  }
+  if (Object.keys(change).length > 0) await at.issues.edit(there.number, change);
+  at.note(wanted.ticket, { issue: there.number, rev: wanted.rev });
+}
