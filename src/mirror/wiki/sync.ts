@@ -1,0 +1,97 @@
+import { OperatorError } from '../../errors.ts';
+import type { Forge } from '../../forge.ts';
+import { mirrorHost } from '../../store/mirror-hosts.ts';
+import { mirrorPart, updateMirrorPart, type WikiPlace } from '../../store/mirror-parts.ts';
+import { pushedRefs } from '../../store/mirror-refs.ts';
+import type { Mirror } from '../../store/mirrors.ts';
+import { remoteOf } from '../credential.ts';
+import type { HostKind } from '../host-kinds.ts';
+import type { RemoteError } from '../remote/error.ts';
+import { applyPush, type PushResult } from '../remote/push.ts';
+import { type Divergence, planPush } from '../remote/plan-push.ts';
+import { listRemote, type RemoteGit, withRemote } from '../remote/remote.ts';
+import type { ExportedWiki } from './export.ts';
+
+/** The branch beside the code. */
+export const wikiBranch = 'refs/heads/fossil-wiki';
+
+/** What was done about a mirror's wiki. */
+export type WikiDone = {
+  /** How many pages there are. */
+  count: number;
+  pushed: boolean;
+  error: RemoteError | undefined;
+};
+
+/** Where a mirror's wiki goes. */
+export const wikiPlace = ({ store }: Pick<Forge, 'store'>, mirror: Pick<Mirror, 'id'>): WikiPlace =>
+  mirrorPart(store, mirror.id, 'wiki').place ?? (mirrorHost(store, mirror.id) ? 'repository' : 'branch');
+
+/** The Git repository that hosts keep a project's wiki in. */
+export const wikiUrl = (url: string): string => url.replace(/\/+$/, '').replace(/(\.git)?$/, '.wiki.git');
+
+/** Which branch hosts show when the wiki is empty yet. */
+const firstBranch: Readonly<Record<HostKind, string>> = { github: 'master', gitlab: 'main', gitea: 'master' };
+
+/**
+ * Brings a wiki to a mirror. Like code, it is pushed only over what was pushed before; what people wrote there is treated as the mirror's
+ * policy says.
+ * @throws RemoteError, OperatorError when it could not even be looked
+ */
+export async function syncWiki(
+  forge: Forge,
+  mirror: Mirror,
+  wiki: ExportedWiki,
+  { compare, signal }: { compare: boolean; signal?: AbortSignal | undefined },
+): Promise<WikiDone> {
+  const { store } = forge;
+  const part = mirrorPart(store, mirror.id, 'wiki');
+  const done = (pushed: boolean, error?: RemoteError): WikiDone => ({ count: wiki.pages, pushed, error });
+  if (part.git === (wiki.commit ?? null) && !compare) return done(false);
+  const place = wikiPlace(forge, mirror);
+  const code = pushedRefs(store, mirror.id);
+  // The first branch that a host sees becomes its main one.
+  if (place === 'branch' && code.length === 0) return done(false);
+  if (place === 'branch' && code.some(({ ref }) => ref === wikiBranch))
+    throw new OperatorError('The repository has a branch fossil-wiki itself.', {
+      next: 'Bring the wiki to its own repository (--wiki repository), or rename the branch.',
+    });
+  const remote = remoteOf(forge, mirror);
+  return await withRemote(
+    forge,
+    place === 'branch' ? remote : { ...remote, url: wikiUrl(remote.url) },
+    async (git) => {
+      const kind = mirrorHost(store, mirror.id)?.kind;
+      const ref = place === 'branch' ? wikiBranch : (part.ref ?? (await servedBranch(git, kind)));
+      const request = {
+        folder: wiki.folder,
+        wanted: new Map(wiki.commit === undefined ? [] : [[ref, wiki.commit]]),
+        last: new Map(part.git === null || part.ref !== ref ? [] : [[ref, part.git]]),
+        policy: mirror.onDivergence,
+        main: ref,
+      };
+      if (wiki.commit === undefined && request.last.size === 0) return done(false);
+      let plan = await planPush(git, request);
+      if (part.git === null && isFirstPage(plan.diverged))
+        plan = await planPush(git, { ...request, policy: 'overwrite' });
+      const result: PushResult = await applyPush(git, request, plan);
+      const there = result.last.get(ref);
+      updateMirrorPart(store, mirror.id, 'wiki', { ref, git: there ?? null });
+      return done(there !== undefined && there !== part.git, result.error);
+    },
+    { signal },
+  );
+}
+
+/** GitHub has no wiki repository before somebody wrote a first page by hand; that one commit may go. */
+const isFirstPage = (diverged: readonly Divergence[]): boolean =>
+  diverged.length === 1 &&
+  diverged.every(({ commits, more, unread }) => commits.length === 1 && !more && unread === undefined);
+
+/** The branch that a wiki has already, or that its host shows. */
+async function servedBranch(git: RemoteGit, kind: HostKind | undefined): Promise<string> {
+  const usual = `refs/heads/${kind === undefined ? 'main' : firstBranch[kind]}`;
+  const there = [...(await listRemote(git)).keys()].filter((ref) => ref.startsWith('refs/heads/'));
+  const [only] = there;
+  return there.length === 1 && only !== undefined ? only : usual;
+}
