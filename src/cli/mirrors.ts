@@ -1,4 +1,5 @@
 import { type Command, Option } from 'commander';
+import { hostKinds } from '../mirror/host-kinds.ts';
 import { globals } from './globals.ts';
 import { count } from './numbers.ts';
 
@@ -12,6 +13,7 @@ export function mirrorCommands(program: Command): void {
       .option('--name <name>', 'what the mirror is called; left out: the host’s name'),
   )
     .option('--token-stdin', 'with https://: the token comes on standard input; else it is asked for', false)
+    .option('--create', 'make the repository there first, if it is missing', false)
     .option('--deploy-key', 'with SSH: a key is made for this mirror; goes without saying', false)
     .option('--yes', 'ask nothing; believe the host keys that the server shows now', false)
     .option('--dry-run', 'try it, show what would be pushed, and end', false)
@@ -100,4 +102,21 @@ const settings = (command: Command): Command =>
       ).choices(['refuse', 'overwrite', 'keep']),
     )
     .option('--schedule <duration>', 'how often at the latest it is looked for news; left out: 15m')
-    .option('--user <login>', 'who the token belongs to; most hosts need none');
+    .option('--user <login>', 'who the token belongs to; most hosts need none')
+    .option('--tickets', 'tickets become issues there')
+    .option('--no-tickets', 'tickets stay here')
+    .addOption(
+      new Option(
+        '--wiki [place]',
+        'the wiki goes there: to the host’s own repository for wikis, or a branch',
+      ).choices(['repository', 'branch']),
+    )
+    .option('--no-wiki', 'the wiki stays here')
+    .addOption(
+      new Option(
+        '--host-kind <kind>',
+        'whose API it has, where its name doesn’t say; Forgejo is gitea',
+      ).choices([...hostKinds]),
+    )
+    .option('--api <url>', 'where its API is, if elsewhere than usual')
+    .option('--api-token-stdin', 'a token for the API alone comes on standard input', false);

@@ -3,13 +3,14 @@ import { type Forge, withForge } from '../forge.ts';
 import { sealCredential } from '../mirror/credential.ts';
 import { describeMirror } from '../mirror/describe.ts';
 import { checkFolder, checkWays, formerOf, fresh, isHttp } from '../mirror/draft.ts';
+import { type Extras, extrasOf, keepExtras, tryHost } from '../mirror/extras.ts';
 import { checkMirrorName, nameFrom } from '../mirror/name.ts';
 import { type RemoteAddress, splitRemoteUrl } from '../mirror/remote/address.ts';
 import { makeDeployKey } from '../mirror/remote/deploy-key.ts';
 import { RemoteError } from '../mirror/remote/error.ts';
 import { type MirrorFlags, settingsOf } from '../mirror/settings.ts';
 import { type Trial, tryMirror } from '../mirror/try.ts';
-import { readToken } from '../secrets/given.ts';
+import { givenTokens } from '../secrets/given.ts';
 import type { Secret } from '../secrets/secret.ts';
 import type { GlobalOptions } from '../server.ts';
 import { addEvent } from '../store/events.ts';
@@ -22,6 +23,8 @@ import { askForToken, somebodyIsThere } from './questions.ts';
 export type AddFlags = MirrorFlags & {
   name?: string;
   tokenStdin: boolean;
+  apiTokenStdin: boolean;
+  create: boolean;
   deployKey: boolean;
   yes: boolean;
   dryRun: boolean;
@@ -45,7 +48,8 @@ export async function mirrorAdd(
     ...flags,
   });
   checkWays(address, flags);
-  const given = flags.tokenStdin ? readToken() : written;
+  const tokens = givenTokens(flags);
+  const given = tokens.token ?? written;
   await withForge(options, async (forge) => {
     const row = getRepository(forge.store, repository);
     if (row.hidden || row.state !== 'active')
@@ -61,8 +65,15 @@ export async function mirrorAdd(
       forge.out.warn('http:// shows the token to everybody on the way.');
     const base = former ?? { ...fresh(row, name, address), ...settings };
     const mirror = { ...base, ...settings, ...sealed(forge, base.id, token) };
-    if (address.protocol === 'ssh') await addByKey(forge, row, mirror, former, flags);
-    else await addTried(forge, row, mirror, former, flags);
+    const extras = extrasOf(forge, mirror, flags, tokens.apiToken);
+    if (flags.create && flags.dryRun) {
+      const text = `${address.url} would be made, if it is not there; nothing was changed`;
+      forge.out.result({ mirror: describeMirror(forge, row, mirror) }, text);
+      return;
+    }
+    if (await tryHost(forge, row, mirror, extras, flags.create)) forge.out.say(`${address.url} was made`);
+    if (address.protocol === 'ssh') await addByKey(forge, row, mirror, former, flags, extras);
+    else await addTried(forge, row, mirror, former, flags, extras);
   });
 }
 
@@ -73,6 +84,7 @@ async function addTried(
   mirror: Mirror,
   former: Mirror | undefined,
   flags: AddFlags,
+  extras: Extras,
 ): Promise<void> {
   const trial = await tried(forge, row, mirror);
   if (flags.dryRun) {
@@ -80,6 +92,7 @@ async function addTried(
     return;
   }
   keep(forge, row, { ...mirror, ...cleared }, former);
+  await keepExtras(forge, mirror, extras);
   told(forge, row, mirror, trial);
 }
 
@@ -90,6 +103,7 @@ async function addByKey(
   draft: Mirror,
   former: Mirror | undefined,
   flags: AddFlags,
+  extras: Extras,
 ): Promise<void> {
   const hostKeys = draft.hostKeys ?? (await approvedHostKeys(forge, draft.url, flags));
   if (flags.dryRun && !former) {
@@ -101,6 +115,7 @@ async function addByKey(
   }
   const mirror = { ...draft, hostKeys, ...(draft.publicKey === null && newKey(forge, row, draft)) };
   if (!former) keep(forge, row, { ...mirror, ...waiting() }, undefined);
+  if (!flags.dryRun) await keepExtras(forge, mirror, extras);
   let trial: Trial;
   try {
     trial = await tried(forge, row, mirror);

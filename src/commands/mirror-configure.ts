@@ -7,7 +7,8 @@ import { RemoteError } from '../mirror/remote/error.ts';
 import { probeRemote } from '../mirror/remote/probe.ts';
 import { withRemote } from '../mirror/remote/remote.ts';
 import { type MirrorFlags, settingsOf } from '../mirror/settings.ts';
-import { readToken } from '../secrets/given.ts';
+import { extrasOf, keepExtras, tryHost } from '../mirror/extras.ts';
+import { givenTokens } from '../secrets/given.ts';
 import type { GlobalOptions } from '../server.ts';
 import { addEvent } from '../store/events.ts';
 import { type Mirror, removeMirror, updateMirror } from '../store/mirrors.ts';
@@ -21,6 +22,7 @@ import { agreed } from './questions.ts';
 export type ConfigureFlags = MirrorFlags & {
   rename?: string;
   tokenStdin: boolean;
+  apiTokenStdin: boolean;
   deployKey: boolean;
   hostKeys: boolean;
   yes: boolean;
@@ -39,7 +41,7 @@ export async function mirrorConfigure(
 ): Promise<void> {
   const settings = settingsOf(flags);
   if (flags.rename !== undefined) checkMirrorName(flags.rename);
-  const token = flags.tokenStdin ? readToken() : undefined;
+  const { token, apiToken } = givenTokens(flags);
   await withForge(options, async (forge) => {
     const row = getRepository(forge.store, repository);
     const mirror = mirrorNamed(forge, row, name);
@@ -54,6 +56,8 @@ export async function mirrorConfigure(
       ...(flags.deployKey && !flags.dryRun && newKey(forge, row, mirror)),
     };
     if (token) await refuseBadToken(forge, { ...mirror, ...changes });
+    const extras = extrasOf(forge, mirror, flags, apiToken);
+    await tryHost(forge, row, { ...mirror, ...changes }, extras, false);
     const described = describeMirror(forge, row, { ...mirror, ...changes });
     if (flags.dryRun) {
       forge.out.result({ mirror: described }, 'nothing was changed');
@@ -63,6 +67,7 @@ export async function mirrorConfigure(
       updateMirror(forge.store, mirror.id, { ...changes, ...again(mirror) });
       return Promise.resolve();
     });
+    await keepExtras(forge, { ...mirror, ...changes }, extras);
     if (flags.deployKey)
       forge.out.say('Install the new deploy key there in place of the former; then: fossilrepo sync');
     forge.out.result(

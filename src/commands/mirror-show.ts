@@ -2,6 +2,7 @@ import prettyBytes from 'pretty-bytes';
 import prettyMilliseconds from 'pretty-ms';
 import { OperatorError } from '../errors.ts';
 import { type Forge, withForge } from '../forge.ts';
+import type { DescribedPart } from '../mirror/describe-parts.ts';
 import { type DescribedMirror, describeMirror } from '../mirror/describe.ts';
 import type { GlobalOptions } from '../server.ts';
 import { type PushedRef, pushedRefs } from '../store/mirror-refs.ts';
@@ -87,12 +88,27 @@ function lines(one: DescribedMirror): string[] {
           `next try        ${when(one.nextTry, `when it was mended: fossilrepo mirror configure, or fossilrepo sync ${one.repository}`)}`,
         ]),
     `behind          ${one.behind === null ? 'the repository can\u2019t be read' : `${one.behind} check-ins`}`,
+    ...partLines(one),
     ...(one.rewound === null
       ? []
       : [`rewound         by a restore at ${when(one.rewound.at, '')} to ${when(one.rewound.to, '')}`]),
     ...(one.verified === null
       ? []
       : [`verified        ${when(one.verified.at, '')}: ${one.verified.error ?? 'equal'}`]),
+  ];
+}
+
+function partLines({ tickets, wiki, tokenExpires }: DescribedMirror): string[] {
+  const stands = ({ lastSuccess, error, nextTry }: DescribedPart) =>
+    [
+      lastSuccess === null ? 'not there yet' : `last success ${showInstant(new Date(lastSuccess))}`,
+      ...(error === null ? [] : [`failing: ${error}`]),
+      ...(nextTry === null ? [] : [`next try ${showInstant(new Date(nextTry))}`]),
+    ].join('; ');
+  return [
+    ...(tickets ? [`tickets         ${tickets.count} issues; ${stands(tickets)}`] : []),
+    ...(wiki ? [`wiki            ${wiki.count} pages in ${wiki.place}; ${stands(wiki)}`] : []),
+    ...(tokenExpires === null ? [] : [`token ends      ${showInstant(new Date(tokenExpires))}`]),
   ];
 }
 

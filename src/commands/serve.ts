@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { withForge } from '../forge.ts';
 import { assessHealth } from '../health/health.ts';
+import { partFindings, partsSeen } from '../health/mirror-parts.ts';
 import { mirrorFindings, mirrorsSeen } from '../health/mirrors.ts';
 import { verifiedLately } from '../health/verified.ts';
 import { startLoop } from '../jobs/loop.ts';
@@ -18,7 +19,7 @@ export async function serve(options: GlobalOptions): Promise<void> {
       const loop = startLoop(forge, (text) => forge.out.say(text));
       const health = () => {
         const now = Date.now();
-        const mirrors = mirrorFindings(mirrorsSeen(forge), now);
+        const mirrors = [...mirrorFindings(mirrorsSeen(forge), now), ...partFindings(partsSeen(forge), now)];
         return assessHealth(loop.state(), mirrors, verifiedLately(forge.store), now);
       };
       const server = await listen({ forge, health });

@@ -1,8 +1,13 @@
+import { join } from 'node:path';
 import type { Forge } from '../forge.ts';
 import { movedRefs, wantedOf } from '../mirror/difference.ts';
+import { exportWiki } from '../mirror/wiki/export.ts';
+import { plannedTickets } from '../mirror/tickets/sync.ts';
 import { exported, type SyncJob } from '../mirror/sync.ts';
+import { mirrorPart } from '../store/mirror-parts.ts';
 import { pushedRefs } from '../store/mirror-refs.ts';
-import { findRepositoryById } from '../store/repositories.ts';
+import { findRepositoryById, type Repository } from '../store/repositories.ts';
+import { withLock } from '../system/locks.ts';
 
 /** How many refs of one mirror are named. */
 const named = 20;
@@ -15,14 +20,27 @@ export async function drySync(forge: Forge, jobs: readonly SyncJob[]): Promise<v
     if (row?.state !== 'active') continue;
     const cache = await exported(forge, row, {});
     const refs = movedRefs(wantedOf(mirror, cache), pushedRefs(forge.store, mirror.id));
-    plans.push({ repository: row.name, mirror: mirror.name, url: mirror.url, refs });
+    const steps = mirror.tickets ? plannedTickets(forge, mirror, join(forge.paths.data, row.file)) : [];
+    const tickets = steps.map(({ kind, wanted }) => ({ kind, ticket: wanted.ticket, title: wanted.title }));
+    const wiki = mirror.wiki && (await wikiDiffers(forge, row, mirror.id));
+    plans.push({ repository: row.name, mirror: mirror.name, url: mirror.url, refs, tickets, wiki });
   }
-  const lines = plans.flatMap(({ repository, mirror, refs }) => [
+  const lines = plans.flatMap(({ repository, mirror, refs, tickets, wiki }) => [
     `${repository} to ${mirror}: ${refs.length === 0 ? 'nothing differs' : `${refs.length} refs`}`,
     ...refs
       .slice(0, named)
       .map(({ ref, from, to }) => `  ${to === null ? 'delete' : from === null ? 'make' : 'move'} ${ref}`),
     ...(refs.length > named ? [`  and ${refs.length - named} more: --json names them`] : []),
+    ...(wiki ? ['  push the wiki'] : []),
+    ...tickets
+      .slice(0, named)
+      .map(({ kind, ticket, title }) => `  ${kind} issue of ${ticket.slice(0, 10)}: ${title}`),
+    ...(tickets.length > named ? [`  and ${tickets.length - named} more issues: --json names them`] : []),
   ]);
   forge.out.result({ plans }, lines.length === 0 ? 'nothing to do' : lines.join('\n'));
+}
+
+async function wikiDiffers(forge: Forge, row: Repository, mirror: string): Promise<boolean> {
+  const { commit } = await withLock(forge.paths, `export-${row.id}`, 60_000, () => exportWiki(forge, row));
+  return (commit ?? null) !== mirrorPart(forge.store, mirror, 'wiki').git;
 }

@@ -9,6 +9,7 @@ import { syncAll } from '../mirror/sync-all.ts';
 import type { SyncJob, SyncOptions, SyncResult } from '../mirror/sync.ts';
 import { dueMirrors, unfinishedMirrors } from '../plan/sync.ts';
 import type { GlobalOptions } from '../server.ts';
+import { mirrorsWithFailingParts } from '../store/mirror-parts.ts';
 import { mirrorsOf, servedMirrors } from '../store/mirrors.ts';
 import { getRepository } from '../store/repositories.ts';
 import { drySync } from './sync-dry.ts';
@@ -76,7 +77,16 @@ function jobsOf(forge: Forge, names: readonly string[], flags: SyncFlags): () =>
     if (flags.due) takeSyncRequest(forge.paths);
     if (flags.due && isFenced(store)) return [];
     const now = Date.now();
-    return which(servedMirrors(store), lookAtMirrored(forge, new Map(), now), now);
+    const mirrors = servedMirrors(store);
+    const found: SyncJob[] = which(mirrors, lookAtMirrored(forge, new Map(), now), now);
+    const known = new Set(found.map(({ mirror }) => mirror.id));
+    const failing = flags.due ? new Set<string>() : mirrorsWithFailingParts(store);
+    return [
+      ...found,
+      ...mirrors.flatMap((mirror) =>
+        failing.has(mirror.id) && !known.has(mirror.id) ? { mirror, why: 'asked' as const } : [],
+      ),
+    ];
   };
 }
 
@@ -112,10 +122,14 @@ function report(
   else process.exitCode = failed.every(({ busy }) => busy) ? exitCodes.busy : exitCodes.failed;
 }
 
-function describe({ repository, mirror, ok, pushed, commits, bytes, error }: SyncResult): string {
+function describe({ repository, mirror, ok, pushed, commits, bytes, error, parts }: SyncResult): string {
   const what = `${repository} to ${mirror}`;
   if (!ok) return `- ${what}: ${error ?? ''}`;
-  if (pushed === 0) return `- ${what}: up to date`;
+  const others = parts
+    .filter(({ did }) => did !== '')
+    .map(({ part, did }) => `; ${part}: ${did}`)
+    .join('');
+  if (pushed === 0) return `- ${what}: ${others === '' ? 'up to date' : others.slice(2)}`;
   const refs = pushed === 1 ? '1 ref' : `${pushed} refs`;
-  return `- ${what}: ${refs}, ${commits === 1 ? '1 commit' : `${commits} commits`}, ${prettyBytes(bytes)}`;
+  return `- ${what}: ${refs}, ${commits === 1 ? '1 commit' : `${commits} commits`}, ${prettyBytes(bytes)}${others}`;
 }

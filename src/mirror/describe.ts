@@ -6,11 +6,12 @@ import { comparisonPause, waitsForHand } from '../plan/sync.ts';
 import type { Mirror } from '../store/mirrors.ts';
 import type { Repository } from '../store/repositories.ts';
 import { publicCheckins } from './checkins.ts';
+import { describeParts, type DescribedParts } from './describe-parts.ts';
 import { stampIfThere } from './look.ts';
 import { pinnedHostKeys } from './remote/host-keys.ts';
 
 /** A mirror as `mirror list --json` and `mirror show --json` tell it. Instants are ISO 8601. */
-export type DescribedMirror = {
+export type DescribedMirror = DescribedParts & {
   repository: string;
   name: string;
   id: string;
@@ -43,7 +44,7 @@ export type DescribedMirror = {
 
 /** A mirror with how it stands now. Never with its credential. */
 export function describeMirror(
-  { paths }: Pick<Forge, 'paths'>,
+  { paths, store }: Pick<Forge, 'paths' | 'store'>,
   row: Pick<Repository, 'name' | 'file'>,
   mirror: Mirror,
   now = Date.now(),
@@ -51,6 +52,7 @@ export function describeMirror(
   const { id, name, url, main, branches, onDivergence, user, publicKey, error } = mirror;
   return {
     ...{ repository: row.name, name, id, url, main, branches, onDivergence, user, publicKey, error },
+    ...describeParts({ store }, mirror),
     schedule: showSchedule(mirror.everyMs),
     credential: mirror.sealedCredential === null ? 'none' : publicKey === null ? 'token' : 'deploy key',
     hostKeys: pinnedHostKeys(mirror.hostKeys ?? undefined).map(({ type, fingerprint }) => ({

@@ -1,9 +1,10 @@
 import { OperatorError } from '../errors.ts';
 import { parseSchedule } from '../plan/schedule.ts';
+import type { ExtraFlags } from './extras.ts';
 import type { DivergencePolicy, Mirror } from '../store/mirrors.ts';
 
 /** What an operator can say about a mirror besides where it is. */
-export type MirrorFlags = {
+export type MirrorFlags = ExtraFlags & {
   main?: string;
   branches?: string;
   onDivergence?: DivergencePolicy;
@@ -11,11 +12,11 @@ export type MirrorFlags = {
   user?: string;
 };
 
-type Settings = Pick<Mirror, 'main' | 'branches' | 'onDivergence' | 'everyMs' | 'user'>;
+type Settings = Pick<Mirror, 'main' | 'branches' | 'onDivergence' | 'everyMs' | 'user' | 'tickets' | 'wiki'>;
 
 /** The settings that were said, as the row keeps them. @throws OperatorError (usage) */
 export function settingsOf(flags: MirrorFlags): Partial<Settings> {
-  const { main, branches, onDivergence, schedule, user } = flags;
+  const { main, branches, onDivergence, schedule, user, tickets, wiki } = flags;
   if (main !== undefined && !isBranchName(main))
     throw new OperatorError(`Git can't call a branch ${JSON.stringify(main)}.`, { exit: 'usage' });
   return {
@@ -23,6 +24,8 @@ export function settingsOf(flags: MirrorFlags): Partial<Settings> {
     ...(branches !== undefined && { branches: patternsOf(branches) }),
     ...(onDivergence !== undefined && { onDivergence }),
     ...(schedule !== undefined && { everyMs: parseSchedule(schedule) }),
+    ...(tickets !== undefined && { tickets }),
+    ...(wiki !== undefined && { wiki: wiki !== false }),
     ...(user !== undefined && { user: user === '' ? null : user }),
   };
 }

@@ -10,6 +10,7 @@ import { bringMirror } from './bring.ts';
 import { type MirrorCache, refreshCache } from './cache.ts';
 import { publicCheckins } from './checkins.ts';
 import { stampIfThere } from './look.ts';
+import { bringParts, type PartResult } from './parts.ts';
 import { noteFailure, noteSuccess } from './outcome.ts';
 
 /** A mirror to bring up to date, and why. */
@@ -28,6 +29,8 @@ export type SyncResult = {
   /** How many bytes went over. */
   bytes: number;
   error: string | null;
+  /** What was done about its wiki and its tickets, where something was to be done. */
+  parts: PartResult[];
   /** Whether another fossilrepo is at work on it. */
   busy: boolean;
 };
@@ -76,9 +79,13 @@ export async function syncRepository(
     jobs,
     async ({ mirror, why }) => {
       try {
-        return await withLock(forge.paths, `push-${mirror.id}`, 0, () =>
-          bring(forge, row, { mirror, why }, was, cache, options),
-        );
+        return await withLock(forge.paths, `push-${mirror.id}`, 0, async () => {
+          const code = await bring(forge, row, { mirror, why }, was, cache, options).catch((error: unknown) =>
+            failed(mirror, why, error),
+          );
+          const parts = await bringParts(forge, row, mirror.id, { stamp, why, signal: options.signal });
+          return withParts(code, parts);
+        });
       } catch (error) {
         return failed(mirror, why, error);
       }
@@ -118,10 +125,19 @@ async function bring(
   const numbers = { pushed: brought.refs.length, commits: brought.commits, bytes: brought.bytes };
   if (brought.error === undefined) {
     noteSuccess(forge, one, { ...was, waiting: cache.facts.waiting.size }, brought);
-    return { repository: row.name, mirror: now.name, ok: true, ...numbers, error: null, busy: false };
+    return { repository: row.name, mirror: now.name, ok: true, ...numbers, ...fine };
   }
   if (!isStopped(signal)) noteFailure(forge, one, brought.error, brought);
   return { ...resultOf(row, now, brought.error), ...numbers };
+}
+
+const fine = { error: null, parts: [], busy: false };
+
+/** A part that failed is a failure of the mirror's, though its code is there. */
+function withParts(code: SyncResult, parts: PartResult[]): SyncResult {
+  const errors = parts.flatMap(({ part, error }) => (error === null ? [] : `${part}: ${error}`));
+  const error = [code.error ?? [], ...errors].flat().join(' ');
+  return { ...code, parts, ok: code.ok && errors.length === 0, error: error === '' ? null : error };
 }
 
 const isStopped = (signal: AbortSignal | undefined): boolean =>
@@ -142,5 +158,6 @@ const resultOf = (
   commits: 0,
   bytes: 0,
   error: messageOf(error),
+  parts: [],
   busy: isBusy(error),
 });

@@ -113,7 +113,8 @@ function cgi(repositories: string, login: string, request: IncomingMessage, resp
   child.on('close', () => response.end());
 }
 
-async function certificate(folder: string): Promise<{ key: Buffer; cert: Buffer }> {
+/** A key and a certificate for `localhost`, as files in a folder. */
+export async function certificate(folder: string): Promise<{ key: Buffer; cert: Buffer }> {
   const [key, cert] = [join(folder, 'key.pem'), join(folder, 'certificate.pem')];
   const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost'];
   await run({

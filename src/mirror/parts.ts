@@ -1,0 +1,162 @@
+import { join } from 'node:path';
+import { messageOf, OperatorError } from '../errors.ts';
+import type { Forge } from '../forge.ts';
+import { nextTry, waitsForHand, type Why } from '../plan/sync.ts';
+import { addEvent } from '../store/events.ts';
+import { mirrorPart, mirrorParts, type PartName, updateMirrorPart } from '../store/mirror-parts.ts';
+import { findMirrorById, type Mirror, updateMirror } from '../store/mirrors.ts';
+import type { Repository } from '../store/repositories.ts';
+import { withLock } from '../system/locks.ts';
+import { RateLimited } from './hosts/rate-limit.ts';
+import { hostOf, noteExpiry } from './hosts/token.ts';
+import { RemoteError } from './remote/error.ts';
+import { syncTickets } from './tickets/sync.ts';
+import { exportWiki } from './wiki/export.ts';
+import { syncWiki } from './wiki/sync.ts';
+
+/** What was done about what a mirror has besides code. */
+export type PartResult = {
+  part: PartName;
+  /** Issues, or pages. */
+  count: number;
+  /** In plain words, as `3 issues made`; empty: nothing was to be done. */
+  did: string;
+  error: string | null;
+};
+
+/** Nothing more is begun after so long, so that others get their turn; it goes on soon. Milliseconds. */
+const longest = 20 * 60_000;
+const soon = 60_000;
+/** How long another fossilrepo may be at work on the same wiki. Milliseconds. */
+const patience = 60_000;
+
+type Done = { count: number; did: string; more: boolean; error: OperatorError | undefined };
+type When = { stamp: string; why: Why; signal?: AbortSignal | undefined };
+
+/**
+ * Brings wiki and tickets to a mirror, where they are wanted and there is something to do: one that fails holds up no other, and is tried again
+ * by itself. The caller holds the mirror's lock.
+ * @param when.stamp what the repository's file looked like before anything was read
+ */
+export async function bringParts(
+  forge: Forge,
+  row: Repository,
+  mirror: string,
+  when: When,
+): Promise<PartResult[]> {
+  const results: PartResult[] = [];
+  for (const part of mirrorParts) {
+    const now = findMirrorById(forge.store, mirror);
+    if (!now?.[part] || when.signal?.aborted || !isDue(forge, now, part, when)) continue;
+    const result = await bringPart(forge, row, now, part, when);
+    if (result) results.push(result);
+  }
+  const now = findMirrorById(forge.store, mirror);
+  if (now && !when.signal?.aborted) await noteExpiry(forge, now, { signal: when.signal });
+  wakeFor(forge, mirror);
+  return results;
+}
+
+function isDue(
+  { store }: Pick<Forge, 'store'>,
+  mirror: Mirror,
+  part: PartName,
+  { stamp, why }: When,
+): boolean {
+  const one = mirrorPart(store, mirror.id, part);
+  if (why === 'asked') return true;
+  if (waitsForHand(one)) return false;
+  if (one.nextTryAt !== null) return Date.now() >= one.nextTryAt;
+  return one.stamp !== stamp || why === 'comparison' || why === 'new';
+}
+
+async function bringPart(
+  forge: Forge,
+  row: Repository,
+  mirror: Mirror,
+  part: PartName,
+  when: When,
+): Promise<PartResult | undefined> {
+  const { store } = forge;
+  const begunAt = Date.now();
+  const before = mirrorPart(store, mirror.id, part);
+  const tell = (text: string) => {
+    addEvent(store, { kind: 'mirror', repository: row.id, text });
+    forge.out.say(text);
+  };
+  let done: Done;
+  try {
+    done = await (part === 'wiki' ? bringWiki : bringTickets)(forge, row, mirror, when);
+  } catch (error) {
+    if (when.signal?.aborted) return undefined;
+    if (error instanceof RateLimited) {
+      updateMirrorPart(store, mirror.id, part, { triedAt: begunAt, nextTryAt: error.until });
+      return { part, count: before.count, did: `goes on: ${error.message}`, error: null };
+    }
+    const known =
+      error instanceof OperatorError ? error : new OperatorError(messageOf(error), { cause: error });
+    done = { count: before.count, did: '', more: false, error: known };
+  }
+  const { error, count } = done;
+  if (error === undefined) {
+    updateMirrorPart(store, mirror.id, part, {
+      ...{ triedAt: begunAt, okAt: begunAt, count, error: null, errorKind: null, failures: 0 },
+      ...{ failingSince: null, nextTryAt: done.more ? Date.now() + soon : null },
+      ...(!done.more && { stamp: when.stamp }),
+    });
+    if (before.error !== null) tell(`The ${part} of ${row.name} are at ${mirror.name} again`);
+    return { part, count, did: done.did, error: null };
+  }
+  const [what, kind] = [messageOf(error), error instanceof RemoteError ? error.kind : part];
+  const failures = before.failures + 1;
+  updateMirrorPart(store, mirror.id, part, {
+    ...{ triedAt: begunAt, count, error: what, errorKind: kind, failures },
+    failingSince: before.failingSince ?? begunAt,
+    nextTryAt: nextTry(kind, failures, Date.now()),
+  });
+  if (before.errorKind !== kind)
+    tell(`The ${part} of ${row.name} could not be brought to ${mirror.name}: ${what}`);
+  return { part, count, did: done.did, error: what };
+}
+
+async function bringTickets(forge: Forge, row: Repository, mirror: Mirror, { signal }: When): Promise<Done> {
+  const { created, edited, comments, count, more, error } = await syncTickets(
+    forge,
+    mirror,
+    join(forge.paths.data, row.file),
+    () => hostOf(forge, mirror, signal),
+    { signal, until: Date.now() + longest },
+  );
+  const did = [
+    ...(created > 0 ? [`${created} issues made`] : []),
+    ...(edited > 0 ? [`${edited} issues changed`] : []),
+    ...(comments > 0 ? [`${comments} comments made`] : []),
+    ...(more ? ['goes on'] : []),
+  ].join(', ');
+  return { count, did, more, error };
+}
+
+async function bringWiki(
+  forge: Forge,
+  row: Repository,
+  mirror: Mirror,
+  { why, signal }: When,
+): Promise<Done> {
+  const wiki = await withLock(forge.paths, `export-${row.id}`, patience, () =>
+    exportWiki(forge, row, signal),
+  );
+  const compare = why === 'asked' || why === 'comparison';
+  const { count, pushed, error } = await syncWiki(forge, mirror, wiki, { compare, signal });
+  return { count, did: pushed ? `${count} pages` : '', more: false, error };
+}
+
+/** What has to be tried again has the mirror looked at then. */
+function wakeFor({ store }: Pick<Forge, 'store'>, id: string): void {
+  const mirror = findMirrorById(store, id);
+  if (!mirror || mirror.error !== null) return;
+  const times = mirrorParts
+    .filter((part) => mirror[part])
+    .flatMap((part) => mirrorPart(store, id, part).nextTryAt ?? []);
+  if (times.length > 0)
+    updateMirror(store, id, { nextTryAt: Math.min(mirror.nextTryAt ?? Infinity, ...times) });
+}

@@ -1,0 +1,171 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { asForgesUser, startForge, type TestForge } from './forge.ts';
+import { startGitHttp } from './support/git-servers.ts';
+
+const secret = 'tok-0123456789abcdef0123456789abcdef01234567';
+
+let forge: TestForge;
+let folder: string;
+let git: Awaited<ReturnType<typeof startGitHttp>>;
+let there: string;
+
+beforeAll(async () => {
+  forge = await startForge();
+  folder = mkdtempSync(join(tmpdir(), 'git-'));
+  git = await startGitHttp(folder, { oauth2: { password: secret, may: 'push' } });
+  await forge.json('repo', 'create', 'demo');
+  await forge.stop();
+  there = join(forge.root, 'there.git');
+  must([], 'git', 'init', '-q', '--bare', there);
+});
+afterAll(async () => {
+  await git[Symbol.asyncDispose]();
+  await forge[Symbol.asyncDispose]();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** Runs a program as the server's user. @param input what it reads @returns what it said */
+function must([input = '']: string[], ...argv: string[]): string {
+  const [file = '', ...args] = [...asForgesUser(), ...argv];
+  const env = { ...process.env, HOME: forge.root, USER: 'admin' };
+  return execFileSync(file, args, { encoding: 'utf8', cwd: forge.root, env, input }).trim();
+}
+const fossilFile = () => join(forge.root, 'data/repos/demo.fossil');
+const wiki = (verb: 'create' | 'commit', page: string, text: string, type = 'text/x-fossil-wiki') =>
+  must([text], 'fossil', 'wiki', verb, page, '-', '-M', type, '-R', fossilFile());
+const inGit = (repository: string, ...args: string[]) =>
+  execFileSync('git', ['-c', 'safe.directory=*', '-C', repository, ...args], { encoding: 'utf8' }).trim();
+const branch = 'refs/heads/fossil-wiki';
+
+type Part = { part: string; count: number; did: string; error: string | null };
+type Synced = {
+  results: { mirror: string; ok: boolean; pushed: number; error: string | null; parts: Part[] }[];
+};
+const sync = async (mirror: string) => {
+  const said = await forge.cli('--json', 'sync', 'demo');
+  const found = (JSON.parse(said.stdout) as Synced).results.find((one) => one.mirror === mirror);
+  if (!found) throw new Error(said.stderr);
+  return found;
+};
+
+test('pages and attached files come to a branch of their own, with their history', async () => {
+  wiki('create', 'Start page', '<b>Hello</b> [Other page|there]\n');
+  wiki('create', 'Other page', '# Other\n\n[back](wiki:Start+page)\n', 'text/x-markdown');
+  wiki('create', 'secret/plan', 'x\n');
+  wiki('commit', 'Start page', 'Second *version* [Other page]\n');
+  must(['a picture'], 'sh', '-c', 'cat >photo.png');
+  must([], 'fossil', 'attachment', 'add', 'Start page', 'photo.png', '-R', fossilFile());
+  const added = await forge.cli('mirror', 'add', 'demo', there, '--name', 'folder', '--wiki');
+  expect(added.code, added.stderr).toBe(0);
+  expect((await forge.cli('sync', 'demo', '--dry-run')).stdout).toContain('push the wiki');
+  expect(await sync('folder')).toMatchObject({ ok: true, parts: [{ part: 'wiki', did: '3 pages' }] });
+  expect(inGit(there, 'ls-tree', '-r', '--name-only', branch).split('\n')).toEqual([
+    'Other-page.md',
+    'Start-page.md',
+    'attachments/Start-page/photo.png',
+    'secret-plan.md',
+  ]);
+  expect(inGit(there, 'show', `${branch}:Start-page.md`)).toBe(
+    'Second &#42;version&#42; [Other page](<Other-page.md>)',
+  );
+  expect(inGit(there, 'show', `${branch}:Other-page.md`)).toBe('# Other\n\n[back](Start-page.md)');
+  expect(inGit(there, 'show', `${branch}:attachments/Start-page/photo.png`)).toBe('a picture');
+  expect(inGit(there, 'log', '--reverse', '--format=%s', branch).split('\n').slice(0, 4)).toEqual([
+    'Write Start page',
+    'Write Other page',
+    'Write secret/plan',
+    'Write Start page',
+  ]);
+  expect(inGit(there, 'log', '-1', '--format=%an', branch)).toBe('admin');
+  expect(inGit(there, 'log', '-1', '--format=%b', branch)).toMatch(/^FossilOrigin-Name: [0-9a-f]{40,64}$/);
+}, 60_000);
+
+test('a push of code leaves it, another run finds nothing to do, and a lost cache makes the same commits', async () => {
+  const before = inGit(there, 'rev-parse', branch);
+  const work = join(forge.root, 'work');
+  must([], 'mkdir', work);
+  must(
+    [],
+    'sh',
+    '-c',
+    `cd '${work}' && fossil open '${fossilFile()}' --nosync && echo x >x && fossil add x && fossil commit -m x --no-warnings --nosync`,
+  );
+  expect(await sync('folder')).toMatchObject({ ok: true, pushed: 1, parts: [{ part: 'wiki', did: '' }] });
+  expect(inGit(there, 'rev-parse', branch)).toBe(before);
+  expect((await forge.cli('mirror', 'verify', 'demo')).code).toBe(0);
+  rmSync(join(forge.root, 'var/lib/fossilrepo/mirror'), { recursive: true });
+  expect(await sync('folder')).toMatchObject({ ok: true, pushed: 0, parts: [{ part: 'wiki', did: '' }] });
+  expect(inGit(there, 'rev-parse', branch)).toBe(before);
+});
+
+test('a page that is deleted goes, one that waits for a moderator does not come', async () => {
+  wiki('commit', 'secret/plan', '');
+  wiki('create', 'Spam', 'Buy!\n');
+  must(
+    [],
+    'sqlite3',
+    fossilFile(),
+    "INSERT INTO private SELECT x.rid FROM tagxref x JOIN tag t USING (tagid) WHERE t.tagname = 'wiki-Spam'",
+  );
+  expect(await sync('folder')).toMatchObject({ ok: true, parts: [{ did: '2 pages' }] });
+  expect(inGit(there, 'ls-tree', '-r', '--name-only', branch)).not.toMatch(/secret|Spam/);
+  expect(inGit(there, 'log', '--format=%s', branch)).not.toContain('Spam');
+  must([], 'sqlite3', fossilFile(), 'DELETE FROM private');
+  expect(await sync('folder')).toMatchObject({ ok: true, parts: [{ did: '3 pages' }] });
+  expect((await forge.cli('mirror', 'show', 'demo')).stdout).toContain(
+    'wiki            3 pages in branch fossil-wiki',
+  );
+});
+
+test('a host’s own repository for wikis: without it code goes on; its first page may go, other people’s stay', async () => {
+  const [code, pages] = [join(folder, 'me/demo.git'), join(folder, 'me/demo.wiki.git')];
+  mkdirSync(join(folder, 'me'));
+  execFileSync('git', ['init', '-q', '--bare', code]);
+  const add = ['mirror', 'add', 'demo', git.url('me/demo.git'), '--name', 'host', '--wiki', '--token-stdin'];
+  const said = await forge.told(secret, ...add, '--host-kind', 'gitea');
+  expect(said.code, said.stderr).toBe(0);
+  const failed = await sync('host');
+  expect(failed).toMatchObject({ ok: false, pushed: 1 });
+  expect(failed.error).toContain('wiki: ');
+  expect(failed.error).toContain('no such repository');
+  expect(inGit(code, 'rev-parse', 'main')).toBe(inGit(there, 'rev-parse', 'main'));
+  expect((await forge.cli('status')).stdout).toContain('the wiki of demo to host');
+  // As GitHub has it after somebody wrote its first page.
+  execFileSync('git', ['init', '-q', '--bare', '-b', 'master', pages]);
+  const clone = mkdtempSync(join(tmpdir(), 'clone-'));
+  const commit = (text: string) => {
+    execFileSync('sh', ['-c', `echo '${text}' >Home.md`], { cwd: clone });
+    inGit(clone, 'add', '.');
+    inGit(clone, '-c', 'user.name=Eve', '-c', 'user.email=e@x', 'commit', '-q', '-m', text);
+    inGit(clone, 'push', '-q', 'origin', 'HEAD:master');
+  };
+  execFileSync('git', ['clone', '-q', pages, clone], { stdio: 'ignore' });
+  commit('first page');
+  expect(await sync('host')).toMatchObject({ ok: true, parts: [{ did: '3 pages' }] });
+  expect(inGit(pages, 'rev-parse', 'master')).toBe(inGit(there, 'rev-parse', branch));
+  inGit(clone, 'fetch', '-q', 'origin');
+  inGit(clone, 'reset', '-q', '--hard', 'origin/master');
+  commit('somebody’s work');
+  const theirs = inGit(pages, 'rev-parse', 'master');
+  wiki('commit', 'Other page', 'third\n', 'text/x-markdown');
+  const refused = await sync('host');
+  expect(refused.error).toContain('not pushed from here');
+  expect(inGit(pages, 'rev-parse', 'master')).toBe(theirs);
+  // The other mirror has it all the same.
+  expect(inGit(there, 'show', `${branch}:Other-page.md`)).toBe('third');
+  expect((await forge.cli('mirror', 'configure', 'demo', 'host', '--on-divergence', 'overwrite')).code).toBe(
+    0,
+  );
+  expect(await sync('host')).toMatchObject({ ok: true });
+  expect(inGit(pages, 'rev-parse', 'master')).toBe(inGit(there, 'rev-parse', branch));
+  renameSync(pages, `${pages}.away`);
+  expect((await forge.cli('mirror', 'configure', 'demo', 'host', '--wiki', 'branch')).code).toBe(0);
+  expect(await sync('host')).toMatchObject({ ok: true, parts: [{ did: '3 pages' }] });
+  expect(inGit(code, 'rev-parse', branch)).toBe(inGit(there, 'rev-parse', branch));
+  expect(existsSync(pages)).toBe(false);
+  rmSync(clone, { recursive: true });
+});
