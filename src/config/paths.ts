@@ -58,6 +58,8 @@ export function pathsUnder(root = '/') {
     canary: at('var/lib/fossilrepo/canary'),
     /** One bare Git repository for each that has mirrors, by its id: derived, made anew with the same hashes. */
     mirrors: at('var/lib/fossilrepo/mirror'),
+    /** What was fetched from upstreams, by repository's id: derived, may be deleted and is fetched again. */
+    upstreams: at('var/lib/fossilrepo/upstream'),
     /** The management part's compiled modules. */
     cache: at('var/lib/fossilrepo/cache'),
     fossilHome: at('var/lib/fossilrepo/home/fossil'),

@@ -19,6 +19,7 @@ import { addEvent } from '../store/events.ts';
 import { forgetVerifications } from '../store/verifications.ts';
 import { forgetIdents } from '../store/idents.ts';
 import { dropCache } from '../mirror/place.ts';
+import { dropUpstreamFolder } from '../mirror/upstream/place.ts';
 import { dropUndosOf } from './restore/kept.ts';
 import {
   findRepositoryById,
@@ -131,6 +132,7 @@ export async function purge(forge: Forge, row: Repository): Promise<void> {
   forgetVerifications(forge.store, row.id);
   forgetIdents(forge.store, row.id);
   dropCache(forge.paths, row.id);
+  dropUpstreamFolder(forge.paths, row.id);
   removeRepository(forge.store, row.id);
 }
 

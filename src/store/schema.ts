@@ -205,4 +205,55 @@ export const migrations: readonly string[] = [
     PRIMARY KEY(mirror, ticket)
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  -- What a repository follows: a Fossil or a Git repository elsewhere.
+  CREATE TABLE upstream(
+    id TEXT PRIMARY KEY,
+    repository TEXT NOT NULL UNIQUE REFERENCES repository(id) ON DELETE CASCADE,
+    kind TEXT NOT NULL CHECK (kind IN ('fossil', 'git')),
+    url TEXT NOT NULL,
+    every_ms INTEGER NOT NULL,
+    user TEXT,
+    sealed_credential TEXT,
+    public_key TEXT,
+    host_keys TEXT,
+    created_at INTEGER NOT NULL,
+    tried_at INTEGER,
+    ok_at INTEGER,
+    came_at INTEGER,
+    came TEXT,
+    error TEXT,
+    error_kind TEXT,
+    failures INTEGER NOT NULL,
+    failing_since INTEGER,
+    next_try_at INTEGER,
+    CHECK ((error IS NULL) = (error_kind IS NULL)),
+    CHECK ((error IS NULL) = (failing_since IS NULL))
+  ) STRICT;
+
+  -- A repository that was imported from Git: which branch is its trunk, how many commits it was told of, and the refs that were about to be
+  -- imported when it was last at work (JSON).
+  CREATE TABLE git_import(
+    repository TEXT PRIMARY KEY REFERENCES repository(id) ON DELETE CASCADE,
+    main TEXT NOT NULL,
+    commits INTEGER NOT NULL,
+    intended TEXT
+  ) STRICT;
+
+  -- The check-in that each commit became. Nobody can find this out again: without it a history would be imported twice.
+  CREATE TABLE import_mark(
+    repository TEXT NOT NULL REFERENCES repository(id) ON DELETE CASCADE,
+    git TEXT NOT NULL,
+    fossil TEXT NOT NULL,
+    PRIMARY KEY(repository, git)
+  ) STRICT, WITHOUT ROWID;
+
+  -- The branches and tags of the remote as they were last imported.
+  CREATE TABLE import_ref(
+    repository TEXT NOT NULL REFERENCES repository(id) ON DELETE CASCADE,
+    ref TEXT NOT NULL,
+    git TEXT NOT NULL,
+    PRIMARY KEY(repository, ref)
+  ) STRICT, WITHOUT ROWID;
+  `,
 ];

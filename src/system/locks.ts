@@ -7,10 +7,10 @@ import { OperatorError } from '../errors.ts';
 
 /**
  * `changes`: whoever changes the server or a repository. `loop`: one `serve` a server. `canary`: its clone. `verify`: the room for restored
- * states. `export-ID`: a repository's Git side. `push-ID`: a mirror.
+ * states. `export-ID`: a repository's Git side. `push-ID`: a mirror. `pull-ID`: a repository's upstream.
  */
 export type LockName =
-  'changes' | 'loop' | 'up' | 'canary' | 'verify' | `export-${string}` | `push-${string}`;
+  'changes' | 'loop' | 'up' | 'canary' | 'verify' | `export-${string}` | `push-${string}` | `pull-${string}`;
 
 /**
  * Does `work` while holding a lock of the kernel's (an exclusive SQLite transaction), which a killed holder never leaves behind.
