@@ -4,6 +4,7 @@ import { globals } from './cli/globals.ts';
 import { mirrorCommands } from './cli/mirrors.ts';
 import { repositoryCommands } from './cli/repositories.ts';
 import { serverCommands } from './cli/server.ts';
+import { upstreamCommands } from './cli/upstream.ts';
 import { ownVersion } from './system/version.ts';
 
 /** The command tree. A command's file is loaded when the command is used: that keeps `--version` quick. */
@@ -19,6 +20,7 @@ export function buildCli(): Command {
 
   serverCommands(program);
   repositoryCommands(program.command('repo').description('repositories'));
+  upstreamCommands(program.command('upstream').description('what a repository takes from elsewhere'));
   program
     .command('user')
     .description('people')

@@ -190,3 +190,57 @@ export const fossilSyncUnversioned = (
   env: fossilEnvironment(sync.home),
   timeout: 60_000,
 });
+
+/** A new repository without any check-in, which `init` would make: an import of nothing. It prints a password. */
+export const fossilMakeEmpty = (
+  program: string,
+  made: Place & { file: string; adminUser: string },
+): Command => ({
+  argv: [
+    program,
+    ...['import', '--git', '--quiet', '--no-vacuum', '--admin-user', made.adminUser],
+    made.file,
+  ],
+  env: fossilEnvironment(made.home),
+});
+
+/**
+ * Takes what another repository has. It answers 0 whatever happens: see `readPull`. The address may hold a password: it goes through standard
+ * input, and Fossil is told to forget it.
+ * @param pull.user a login that the file knows: Fossil wants one
+ */
+export const fossilPull = (
+  program: string,
+  pull: Place & { file: string; from: Secret; user: string },
+): Command => ({
+  argv: [program, 'pull', '--args', '-'],
+  input: [pull.from.reveal(), '--repository', pull.file, '--once'].join('\n'),
+  env: { ...fossilEnvironment(pull.home), FOSSIL_USER: pull.user },
+  accept: [1],
+  group: true,
+});
+
+/** What became of a pull: how many artifacts came, or what Fossil or the other side said against it. */
+export type Pulled = { received: number; problem: string | undefined };
+
+/**
+ * Reads what `fossil pull` said (http.c, xfer.c): it tells of a refused login, of an address where nobody answers and of another project
+ * in words only.
+ * @param remote false when the other side is a file
+ */
+export function readPull(said: { stdout: string; stderr: string; code: number }, remote: boolean): Pulled {
+  const lines = `${said.stderr}\n${said.stdout}`.split(/[\r\n]+/).map((line) => line.trim());
+  const against = lines.filter((line) =>
+    /^(Error:|server says:|cannot |can't |unable |.*(wrong project|certificate|SSL|protocol error|not a fossil|missing or incorrect))/i.test(
+      line,
+    ),
+  );
+  const received = lines
+    .map((line) => Number(/received: (\d+)$/.exec(line.split('Round-trips').at(-1) ?? '')?.[1] ?? 0))
+    .reduce((most, count) => Math.max(most, count), 0);
+  const [, from] = /^Pull done, .* remote:(.*)$/m.exec(said.stdout) ?? [];
+  const silent = from === undefined || (remote && from.trim() === '');
+  if (said.code === 0 && against.length === 0 && !silent) return { received, problem: undefined };
+  const last = lines.filter((line) => line !== '' && !/^(Round-trips|Pull done)/.test(line)).slice(-3);
+  return { received, problem: (against.length > 0 ? against : last).join(' · ') || 'nobody answered' };
+}

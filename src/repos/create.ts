@@ -22,6 +22,7 @@ import {
   type Repository,
   type Visibility,
 } from '../store/repositories.ts';
+import { transaction } from '../store/store.ts';
 import { readRepository, repositoryId } from './file.ts';
 import { removeDatabase } from './make.ts';
 import { sweepScratch } from './scratch.ts';
@@ -34,16 +35,21 @@ export type NewRepositoryWish = {
   /** From `openSource`. */
   from: Source | undefined;
   hidden?: boolean;
+  /** Writes down what has to be known of it from its first moment, in one transaction with its row. */
+  note?: (id: string) => void;
 };
 
 export type PlannedCreation = CreationPlan & { id: string; wish: NewRepositoryWish };
 
-/** The steps to a new repository. @throws OperatorError (usage) when the name is taken */
-export function planNew(forge: Pick<Forge, 'store' | 'paths'>, wish: NewRepositoryWish): PlannedCreation {
+/** The steps to a new repository. @param id of it, when it has one already @throws OperatorError (usage) when the name is taken */
+export function planNew(
+  forge: Pick<Forge, 'store' | 'paths'>,
+  wish: NewRepositoryWish,
+  id: string = randomUUID(),
+): PlannedCreation {
   const row = findRepository(forge.store, wish.name);
   // One that a killed command left is taken back.
   if (row?.state !== 'creating') nameIsFree(forge, wish.name);
-  const id = randomUUID();
   return { id, wish, ...planCreation({ id, name: wish.name, description: wish.description }, wish.from) };
 }
 
@@ -76,7 +82,10 @@ export async function serveNew(forge: Forge, planned: PlannedCreation): Promise<
   try {
     nameIsFree(forge, name);
     const { description } = readRepository(aside);
-    insertRepository(forge.store, { id, name, visibility, description, hidden, file: makingPlace(id) });
+    transaction(forge.store, () => {
+      insertRepository(forge.store, { id, name, visibility, description, hidden, file: makingPlace(id) });
+      wish.note?.(id);
+    });
     await applyRepositorySteps(service, forge);
   } catch (error) {
     const row = findRepositoryById(forge.store, id);

@@ -1,0 +1,53 @@
+import { OperatorError } from '../errors.ts';
+import { type Forge, withForge } from '../forge.ts';
+import { describeCame } from '../mirror/upstream/came.ts';
+import { pullUpstream } from '../mirror/upstream/pull.ts';
+import type { GlobalOptions } from '../server.ts';
+import { getRepository, type Repository } from '../store/repositories.ts';
+import { getUpstream } from '../store/upstreams.ts';
+import { agreed } from './questions.ts';
+
+/** `fossilrepo upstream pull REPO`: what is new there, now. @throws OperatorError when it can't be taken */
+export async function upstreamPull(
+  options: GlobalOptions,
+  repository: string,
+  acceptRewrite: boolean,
+): Promise<void> {
+  await withForge(options, (forge) => pullNow(forge, getRepository(forge.store, repository), acceptRewrite));
+}
+
+/** `fossilrepo upstream accept REPO`: a rewritten history comes beside the former one, whose check-ins stay. */
+export async function upstreamAccept(
+  options: GlobalOptions,
+  repository: string,
+  flags: { yes: boolean },
+): Promise<void> {
+  await withForge(options, async (forge) => {
+    const row = getRepository(forge.store, repository);
+    const { url } = getUpstream(forge.store, row.id, row.name);
+    if (!flags.yes)
+      await agreed(
+        `Take the rewritten history of ${url}? Former check-ins stay, as branches that end beside it.`,
+        false,
+      );
+    await pullNow(forge, row, true);
+  });
+}
+
+async function pullNow(forge: Forge, row: Repository, acceptRewrite: boolean): Promise<void> {
+  getUpstream(forge.store, row.id, row.name);
+  const { next, busy, ...result } = await pullUpstream(forge, row, { acceptRewrite, signal: stopping() });
+  if (!result.ok)
+    throw new OperatorError(result.error ?? 'Nothing could be taken.', {
+      ...(next !== null && { next }),
+      exit: busy ? 'busy' : result.errorKind === 'rewritten' ? 'check' : 'failed',
+    });
+  forge.out.result(result, describeCame(result.came) || 'nothing new');
+}
+
+/** Aborted by whoever ends us: nothing that we started lives on. */
+function stopping(): AbortSignal {
+  const ended = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => ended.abort());
+  return ended.signal;
+}

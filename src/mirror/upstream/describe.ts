@@ -1,0 +1,49 @@
+import { showSchedule } from '../../plan/schedule.ts';
+import type { Repository } from '../../store/repositories.ts';
+import type { Upstream } from '../../store/upstreams.ts';
+import { pinnedHostKeys } from '../remote/host-keys.ts';
+
+/** An upstream as `upstream show --json` tells it. Instants are ISO 8601. Never with its credential. */
+export type DescribedUpstream = {
+  repository: string;
+  kind: Upstream['kind'];
+  url: string;
+  schedule: string;
+  user: string | null;
+  credential: 'token or password' | 'ssh key' | 'none';
+  hostKeys: { type: string; fingerprint: string }[];
+  /** Whether the last try succeeded; null before the first. */
+  ok: boolean | null;
+  lastSuccess: string | null;
+  lastTry: string | null;
+  /** When something came the last time, and what. */
+  lastNews: { at: string; what: string } | null;
+  /** In plain words. */
+  error: string | null;
+  errorKind: string | null;
+  failingSince: string | null;
+  /** Null: not by itself. */
+  nextTry: string | null;
+};
+
+export function describeUpstream(row: Pick<Repository, 'name'>, one: Upstream): DescribedUpstream {
+  const { kind, url, user, error, errorKind } = one;
+  return {
+    ...{ repository: row.name, kind, url, user, error, errorKind },
+    schedule: showSchedule(one.everyMs),
+    credential:
+      one.sealedCredential === null ? 'none' : one.publicKey === null ? 'token or password' : 'ssh key',
+    hostKeys: pinnedHostKeys(one.hostKeys ?? undefined).map(({ type, fingerprint }) => ({
+      type,
+      fingerprint,
+    })),
+    ok: error !== null ? false : one.okAt === null ? null : true,
+    lastSuccess: iso(one.okAt),
+    lastTry: iso(one.triedAt),
+    lastNews: one.cameAt === null ? null : { at: iso(one.cameAt) ?? '', what: one.came ?? '' },
+    failingSince: iso(one.failingSince),
+    nextTry: iso(error === null ? (one.triedAt ?? one.createdAt) + one.everyMs : one.nextTryAt),
+  };
+}
+
+const iso = (at: number | null): string | null => (at === null ? null : new Date(at).toISOString());

@@ -1,0 +1,174 @@
+import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
+import type { Forge } from '../../forge.ts';
+import { gitBeyond, gitTypes } from '../../programs/git.ts';
+import { readRepository } from '../../repos/file.ts';
+import { scratch } from '../../repos/scratch.ts';
+import {
+  findGitImport,
+  importedRefs,
+  type ImportedRefs,
+  importMarks,
+  intendImport,
+  type IntendedImport,
+  recordImport,
+} from '../../store/git-imports.ts';
+import type { Repository } from '../../store/repositories.ts';
+import type { Upstream } from '../../store/upstreams.ts';
+import { listRemote, withRemote } from '../remote/remote.ts';
+import type { Came, PullOptions } from './came.ts';
+import { nothing } from './came.ts';
+import { remoteOf } from './credential.ts';
+import { deliver } from './deliver.ts';
+import { UpstreamError } from './error.ts';
+import { fetchRefs } from './fetch.ts';
+import { openHosted } from './hosted.ts';
+import { importGit } from './import-git.ts';
+import { makeUpstreamFolder, upstreamGit } from './place.ts';
+
+/**
+ * Takes what is new in a Git upstream. Killed at any moment it goes on the next time where it was: what was about to be delivered is written
+ * down before, and made again just so. The caller holds the repository's `pull` lock.
+ * @throws OperatorError; then the repository and what is known of it are as before
+ */
+export async function pullGit(
+  forge: Forge,
+  row: Repository,
+  upstream: Upstream,
+  options: PullOptions,
+): Promise<Came> {
+  const { paths } = forge;
+  const state = stateOf(forge, row);
+  const folder = upstreamGit(paths, row.id);
+  const refs = await withRemote(
+    forge,
+    remoteOf(forge, upstream),
+    async (git) => {
+      const there = await listRemote(git);
+      if (isSame(there, state.last) && !state.intended) return undefined;
+      if (there.size === 0 && state.last.size > 0)
+        throw new UpstreamError('rewritten', `${upstream.url} has no branch any more; nothing was changed.`);
+      makeUpstreamFolder(paths, row.id);
+      return await fetchRefs(git, folder);
+    },
+    { signal: options.signal },
+  );
+  if (!refs) return nothing;
+  const finished = state.intended ? await step(forge, row, folder, state.intended, options) : nothing;
+  const now = stateOf(forge, row);
+  if (isSame(refs, now.last)) return finished;
+  if (!options.acceptRewrite) await refuseRewritten(forge, folder, now, refs, upstream.url);
+  const came = await step(forge, row, folder, { at: Date.now(), refs }, options);
+
+  return {
+    checkins: finished.checkins + came.checkins,
+    tags: finished.tags + came.tags,
+    artifacts: finished.artifacts + came.artifacts,
+    notes: [...finished.notes, ...came.notes],
+  };
+}
+
+type State = {
+  main: string;
+  marks: ReadonlyMap<string, string>;
+  last: ImportedRefs;
+  intended: IntendedImport | undefined;
+};
+
+/** What is known of an import. @throws UpstreamError (marks) when it doesn't fit what is in the repository */
+function stateOf({ store, paths }: Forge, row: Repository): State {
+  const known = findGitImport(store, row.id);
+  const marks = importMarks(store, row.id);
+  const wrong = (what: string, next: string) =>
+    new UpstreamError('marks', `${row.name}: ${what}; nothing was changed.`, { next });
+  if (!known || marks.size !== known.commits)
+    throw wrong(
+      known
+        ? `${known.commits} commits were imported, and the check-ins of ${marks.size} are known`
+        : 'it is not known which commits its check-ins are',
+      'A second import would make every check-in twice. Restore the management database, or make another repository from the remote.',
+    );
+  using hosted = openHosted(join(paths.data, row.file));
+  const gone = hosted.missing(marks.values());
+  if (gone.length > 0)
+    throw wrong(
+      `${gone.length} check-ins that came from its upstream are no longer in it, ${gone[0] ?? ''} for one`,
+      'A restore to an earlier moment does that: take it back with restore --undo, or push the check-ins from a clone that has them.',
+    );
+  return { main: known.main, marks, last: importedRefs(store, row.id), intended: known.intended };
+}
+
+/** One import: aside, then written down, then delivered, then recorded. */
+async function step(
+  forge: Forge,
+  row: Repository,
+  folder: string,
+  intended: IntendedImport,
+  { signal, progress }: PullOptions,
+): Promise<Came> {
+  const { store, paths } = forge;
+  const { main, marks, last } = stateOf(forge, row);
+  const file = join(paths.data, row.file);
+  using work = scratch(paths);
+  const aside = join(work.path, `${randomUUID()}.fossil`);
+  using hosted = openHosted(file);
+  const history = await importGit(
+    forge,
+    { file: aside, projectCode: readRepository(file).projectCode },
+    { ...{ folder, main, marks, last, hosted, signal, progress }, ...intended },
+  );
+  intendImport(store, row.id, intended);
+  await deliver(forge, row.id, aside, signal);
+  recordImport(store, row.id, { main, marks: history.marks, refs: intended.refs });
+  return {
+    checkins: history.marks.size,
+    tags: history.tags,
+    artifacts: 0,
+    notes: notesOn(history),
+  };
+}
+
+/** What of Git has no place in Fossil. */
+export const notesOn = ({ submodules, altered }: { submodules: number; altered: number }): string[] => [
+  ...(submodules > 0 ? [`submodules are left out: ${submodules} times a commit names one`] : []),
+  ...(altered > 0 ? [`${altered} files look like Fossil's own artifacts and got a line more`] : []),
+];
+
+const isSame = (one: ImportedRefs, other: ImportedRefs): boolean =>
+  one.size === other.size && [...one].every(([ref, hash]) => other.get(ref) === hash);
+
+/** @throws UpstreamError (rewritten) naming each branch that no longer leads to what was taken from it */
+async function refuseRewritten(
+  { run }: Forge,
+  folder: string,
+  { last, main }: State,
+  refs: ImportedRefs,
+  url: string,
+): Promise<void> {
+  const moved = [...last].filter(
+    ([ref, hash]) => ref.startsWith('refs/heads/') && refs.has(ref) && refs.get(ref) !== hash,
+  );
+  const rewritten: string[] = refs.has(`refs/heads/${main}`)
+    ? []
+    : [`${main}, which is the trunk here, is gone`];
+  for (const [ref, was] of moved) {
+    const is = refs.get(ref) ?? '';
+    const { stdout: types } = await run(gitTypes(folder, [was]));
+    const lost = types.endsWith(' commit')
+      ? (await run(gitBeyond(folder, [was], [is]))).stdout.split('\n').filter(Boolean).length
+      : undefined;
+    if (lost === 0) continue;
+    const count = lost === undefined ? '' : ` (${lost} commits are no longer part of it)`;
+    rewritten.push(
+      `${ref.slice('refs/heads/'.length)} from ${was.slice(0, 10)} to ${is.slice(0, 10)}${count}`,
+    );
+  }
+  if (rewritten.length === 0) return;
+  throw new UpstreamError(
+    'rewritten',
+    `The history at ${url} was rewritten, and nothing was taken: ${rewritten.slice(0, 10).join('; ')}.`,
+    {
+      next: 'Ask its owners. fossilrepo upstream accept takes the new history beside the old one.',
+    },
+  );
+}
