@@ -5,7 +5,7 @@ import { type PushedRef, pushedRefs, setPushedRefs } from '../store/mirror-refs.
 import type { Mirror } from '../store/mirrors.ts';
 import { lastRestore } from '../store/restores.ts';
 import type { MovedRef } from '../store/sync-runs.ts';
-import type { MirrorCache } from './cache.ts';
+import type { MirrorCache } from './export/cache.ts';
 import { remoteOf } from './credential.ts';
 import { movedRefs, type WantedRef, wantedOf } from './difference.ts';
 import type { RemoteError } from './remote/error.ts';

@@ -5,7 +5,7 @@ import { showSchedule } from '../plan/schedule.ts';
 import { comparisonPause, waitsForHand } from '../plan/sync.ts';
 import type { Mirror } from '../store/mirrors.ts';
 import type { Repository } from '../store/repositories.ts';
-import { publicCheckins } from './checkins.ts';
+import { publicCheckins } from './export/checkins.ts';
 import { describeParts, type DescribedParts } from './describe-parts.ts';
 import { stampIfThere } from './look.ts';
 import { pinnedHostKeys } from './remote/host-keys.ts';

@@ -2,8 +2,8 @@ import { OperatorError } from '../errors.ts';
 import type { PushedRef } from '../store/mirror-refs.ts';
 import type { Mirror } from '../store/mirrors.ts';
 import type { MovedRef } from '../store/sync-runs.ts';
-import type { MirrorCache } from './cache.ts';
-import { type MirrorRef, wantedRefs } from './refs.ts';
+import type { MirrorCache } from './export/cache.ts';
+import { type MirrorRef, wantedRefs } from './export/refs.ts';
 
 /** A ref that a mirror shall have. */
 export type WantedRef = MirrorRef & { git: string };

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Forge } from '../forge.ts';
 import { lookedAt, type Seen } from '../plan/sync.ts';
 import { mirroredFiles } from '../store/mirrors.ts';
-import { stampOf } from './seen.ts';
+import { stampOf } from './export/seen.ts';
 
 /** Looks at the file of each repository that has mirrors; one that isn't there now is left out. @param former what was seen before */
 export const lookAtMirrored = (

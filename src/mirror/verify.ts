@@ -5,7 +5,7 @@ import { pushedRefs } from '../store/mirror-refs.ts';
 import { type Mirror, updateMirror } from '../store/mirrors.ts';
 import type { Repository } from '../store/repositories.ts';
 import { withLock } from '../system/locks.ts';
-import { type MirrorCache, refreshCache } from './cache.ts';
+import { type MirrorCache, refreshCache } from './export/cache.ts';
 import { compareCache } from './compare/cache.ts';
 import { remoteOf } from './credential.ts';
 import { wantedOf } from './difference.ts';

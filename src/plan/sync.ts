@@ -2,7 +2,7 @@ import type { Mirror } from '../store/mirrors.ts';
 
 /** What is known of a repository's file at one look. Instants are milliseconds since 1970. */
 export type Seen = {
-  /** See `mirror/seen.ts`. */
+  /** See `mirror/export/seen.ts`. */
   stamp: string;
   /** Since when it is this one. */
   since: number;

@@ -18,7 +18,7 @@ import {
 import { addEvent } from '../store/events.ts';
 import { forgetVerifications } from '../store/verifications.ts';
 import { forgetIdents } from '../store/idents.ts';
-import { dropCache } from '../mirror/place.ts';
+import { dropCache } from '../mirror/export/place.ts';
 import { dropUpstreamFolder } from '../mirror/upstream/place.ts';
 import { dropUndosOf } from './restore/kept.ts';
 import {

@@ -19,7 +19,7 @@ export type MirrorPart = {
   /** What was last pushed of a wiki, and where. */
   ref: string | null;
   git: string | null;
-  /** The stamp of the repository's file at the last success; see `mirror/seen.ts`. */
+  /** The stamp of the repository's file at the last success; see `mirror/export/seen.ts`. */
   stamp: string | null;
   triedAt: number | null;
   okAt: number | null;

@@ -39,7 +39,7 @@ export type Mirror = {
   okAt: number | null;
   /** When it was last compared with the remote itself. */
   comparedAt: number | null;
-  /** The stamp of the repository's file at the last success; see `mirror/seen.ts`. */
+  /** The stamp of the repository's file at the last success; see `mirror/export/seen.ts`. */
   stamp: string | null;
   /** How many public check-ins the repository had at the last success. */
   checkins: number;

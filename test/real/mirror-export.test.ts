@@ -1,9 +1,9 @@
 import { chmodSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, afterAll, expect, test } from 'vitest';
-import { type MirrorCache, refreshCache } from '../../src/mirror/cache.ts';
+import { type MirrorCache, refreshCache } from '../../src/mirror/export/cache.ts';
 import { compareWithGit } from '../../src/mirror/compare/compare.ts';
-import { wantedRefs } from '../../src/mirror/refs.ts';
+import { wantedRefs } from '../../src/mirror/export/refs.ts';
 import { type MirrorLab, mirrorLab } from './support/mirror-lab.ts';
 
 let lab: MirrorLab;

@@ -5,11 +5,11 @@ import { chmodSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, w
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type MirrorCache, refreshCache } from '../../src/mirror/cache.ts';
+import { type MirrorCache, refreshCache } from '../../src/mirror/export/cache.ts';
 import { compareWithGit } from '../../src/mirror/compare/compare.ts';
-import { openHashes } from '../../src/mirror/hashes.ts';
-import { cacheFolder } from '../../src/mirror/place.ts';
-import { stampOf } from '../../src/mirror/seen.ts';
+import { openHashes } from '../../src/mirror/export/hashes.ts';
+import { cacheFolder } from '../../src/mirror/export/place.ts';
+import { stampOf } from '../../src/mirror/export/seen.ts';
 import { gitHistory } from './support/git-history.ts';
 import { type MirrorLab, mirrorLab } from './support/mirror-lab.ts';
 import { processesOf } from './processes.ts';

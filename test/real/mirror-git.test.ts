@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
 import { treeHashes } from '../../src/mirror/compare/tree.ts';
-import { refNames } from '../../src/mirror/ref-names.ts';
+import { refNames } from '../../src/mirror/export/ref-names.ts';
 
 /** Every character below 128 alone, at the beginning, in the middle and at the end, and what Git has rules about. */
 const odd = Array.from({ length: 128 }, (_, code) => String.fromCharCode(code)).flatMap((character) => [

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { compareWithGit } from '../../src/mirror/compare/compare.ts';
-import { cacheFolder } from '../../src/mirror/place.ts';
+import { cacheFolder } from '../../src/mirror/export/place.ts';
 import { gitHistory } from './support/git-history.ts';
 import { type MirrorLab, mirrorLab } from './support/mirror-lab.ts';
 import { measured } from './processes.ts';

@@ -6,7 +6,7 @@ import { performance } from 'node:perf_hooks';
 import { expect, test } from 'vitest';
 import { setFence } from '../../src/backup/fence.ts';
 import { pathsUnder, programHome } from '../../src/config/paths.ts';
-import { stampOf } from '../../src/mirror/seen.ts';
+import { stampOf } from '../../src/mirror/export/seen.ts';
 import { insertMirror } from '../../src/store/mirrors.ts';
 import { insertRepository } from '../../src/store/repositories.ts';
 import { openStore, transaction } from '../../src/store/store.ts';

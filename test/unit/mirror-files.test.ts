@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';
-import { filesOf } from '../../src/mirror/files.ts';
+import { filesOf } from '../../src/mirror/export/files.ts';
 
 const contents = [
   '',

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import type { Leaf, RefFacts } from '../../src/mirror/facts.ts';
-import { wantedRefs } from '../../src/mirror/refs.ts';
+import type { Leaf, RefFacts } from '../../src/mirror/export/facts.ts';
+import { wantedRefs } from '../../src/mirror/export/refs.ts';
 
 const leaf = (hash: string, closed = false): Leaf => ({ hash, closed });
 const branch = (name: string, ...leaves: string[]): RefFacts['branches'][number] => {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { identOf } from '../../src/mirror/ident.ts';
-import { type Manifest, readManifest, treeOf } from '../../src/mirror/manifest.ts';
+import { identOf } from '../../src/mirror/export/ident.ts';
+import { type Manifest, readManifest, treeOf } from '../../src/mirror/export/manifest.ts';
 
 test.each([
   ['drh', '', 'drh <drh@noemail.net>'],

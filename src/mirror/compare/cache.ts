@@ -2,8 +2,8 @@ import { randomInt } from 'node:crypto';
 import { dirname, join } from 'node:path';
 import type { Forge } from '../../forge.ts';
 import type { Repository } from '../../store/repositories.ts';
-import type { MirrorCache } from '../cache.ts';
-import { openHashes } from '../hashes.ts';
+import type { MirrorCache } from '../export/cache.ts';
+import { openHashes } from '../export/hashes.ts';
 import { type Comparison, compareWithGit } from './compare.ts';
 
 /**

@@ -1,6 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite';
-import { readArtifact } from '../artifact.ts';
-import { type Manifest, type ManifestFile, readManifest, treeOf } from '../manifest.ts';
+import { readArtifact } from '../export/artifact.ts';
+import { type Manifest, type ManifestFile, readManifest, treeOf } from '../export/manifest.ts';
 
 /** What a repository says that Git has to have, read from the check-ins' own texts (manifests) and not from the tables that follow from them. */
 export type FossilSide = {

@@ -1,4 +1,4 @@
-import type { MirrorRef } from '../refs.ts';
+import type { MirrorRef } from '../export/refs.ts';
 
 /**
  * Compares a mirror's refs with those that it has to have.

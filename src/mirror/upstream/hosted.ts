@@ -1,8 +1,8 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { OperatorError } from '../../errors.ts';
 import { openRepository } from '../../repos/open.ts';
-import { readArtifact } from '../artifact.ts';
-import { readManifest, treeOf } from '../manifest.ts';
+import { readArtifact } from '../export/artifact.ts';
+import { readManifest, treeOf } from '../export/manifest.ts';
 import type { Tree } from './trees.ts';
 
 /** What an import has to know of the repository that it goes on in. Check-ins are named by their hashes. */

@@ -11,8 +11,8 @@ import { freezeIdents, type Ident, identsOf } from '../../store/idents.ts';
 import type { Repository } from '../../store/repositories.ts';
 import { readIfThere, writeAtomic } from '../../system/files.ts';
 import { start } from '../../system/stream.ts';
-import { identOf } from '../ident.ts';
-import { cacheFolder } from '../place.ts';
+import { identOf } from '../export/ident.ts';
+import { cacheFolder } from '../export/place.ts';
 import { readWiki, type Wiki } from './read.ts';
 import { wikiRef, wikiStream } from './stream.ts';
 

@@ -1,4 +1,4 @@
-import { refNames } from '../ref-names.ts';
+import { refNames } from '../export/ref-names.ts';
 import type { WikiChange } from './read.ts';
 
 /** Where pages and attached files are in Git. */

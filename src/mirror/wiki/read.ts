@@ -1,6 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { asOperatorError, openRepository } from '../../repos/open.ts';
-import { readArtifact } from '../artifact.ts';
+import { readArtifact } from '../export/artifact.ts';
 
 /** One time that a wiki page, or a file attached to one, was written or deleted. */
 export type WikiChange = {

@@ -1,6 +1,6 @@
 import { pathsUnder } from '../../../src/config/paths.ts';
 import { parseConfig } from '../../../src/config/config.ts';
-import { refreshCache } from '../../../src/mirror/cache.ts';
+import { refreshCache } from '../../../src/mirror/export/cache.ts';
 import { findRepositoryById } from '../../../src/store/repositories.ts';
 import { openStore } from '../../../src/store/store.ts';
 import { run } from '../../../src/system/run.ts';

@@ -1,6 +1,6 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Paths } from '../config/paths.ts';
+import type { Paths } from '../../config/paths.ts';
 
 /** Where a repository's Git side is kept. All of it follows from the repository and the idents: it may be deleted at any time. */
 export const cacheFolder = (paths: Pick<Paths, 'mirrors'>, repository: string): string =>

@@ -1,4 +1,4 @@
-import type { Ident } from '../store/idents.ts';
+import type { Ident } from '../../store/idents.ts';
 
 /**
  * How a login is called in Git, much as `fossil git export` does it: the address in the user's contact text, else the login where it is an

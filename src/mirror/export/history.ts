@@ -1,5 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite';
-import { OperatorError } from '../errors.ts';
+import { OperatorError } from '../../errors.ts';
 import { readArtifact } from './artifact.ts';
 import { type Manifest, type ManifestFile, readManifest, treeOf } from './manifest.ts';
 

@@ -1,4 +1,4 @@
-import { openRepository } from '../repos/open.ts';
+import { openRepository } from '../../repos/open.ts';
 
 /** How many check-ins a repository has that everybody with a clone may see. @throws OperatorError when the file can't be read */
 export function publicCheckins(file: string): number {

@@ -1,7 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite';
-import { OperatorError } from '../errors.ts';
-import { decompress, hashLike } from '../repos/content.ts';
-import { applyDelta } from '../repos/delta.ts';
+import { OperatorError } from '../../errors.ts';
+import { decompress, hashLike } from '../../repos/content.ts';
+import { applyDelta } from '../../repos/delta.ts';
 
 type Stored = { hash: string; size: number; content: Uint8Array; source: number | undefined };
 

@@ -1,7 +1,7 @@
 import { readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { text } from '../store/rows.ts';
+import { text } from '../../store/rows.ts';
 
 /** Which form the file has; one of another form is made anew. */
 const version = 1;

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { DatabaseSync } from 'node:sqlite';
-import { asOperatorError, openRepository } from '../repos/open.ts';
+import { asOperatorError, openRepository } from '../../repos/open.ts';
 import { type RefFacts, readRefFacts } from './facts.ts';
 import { type Checkin, type History, readHistory, unavailable } from './history.ts';
 

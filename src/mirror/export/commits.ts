@@ -1,6 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite';
-import { OperatorError } from '../errors.ts';
-import type { Ident } from '../store/idents.ts';
+import { OperatorError } from '../../errors.ts';
+import type { Ident } from '../../store/idents.ts';
 import type { Checkin } from './history.ts';
 import type { Picked } from './pick.ts';
 

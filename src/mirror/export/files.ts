@@ -1,5 +1,5 @@
 import { createHash, type Hash } from 'node:crypto';
-import { OperatorError } from '../errors.ts';
+import { OperatorError } from '../../errors.ts';
 
 /** A line of the stream is short: a mark and a length. Bytes. */
 const longestLine = 100;

@@ -4,8 +4,8 @@ import {
   gitLookFor,
   gitUpdateRefs,
   readMissing,
-} from '../programs/git-cache.ts';
-import type { Run } from '../system/run.ts';
+} from '../../programs/git-cache.ts';
+import type { Run } from '../../system/run.ts';
 import { importRef } from './commits.ts';
 import { type Hashes, notePacks } from './hashes.ts';
 
