@@ -1,8 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { withForge } from '../forge.ts';
 import { assessHealth } from '../health/health.ts';
-import { partFindings, partsSeen } from '../health/mirror-parts.ts';
-import { mirrorFindings, mirrorsSeen } from '../health/mirrors.ts';
+import { bridgeFindings } from '../health/bridge.ts';
 import { verifiedLately } from '../health/verified.ts';
 import { startLoop } from '../jobs/loop.ts';
 import type { GlobalOptions } from '../server.ts';
@@ -19,8 +18,8 @@ export async function serve(options: GlobalOptions): Promise<void> {
       const loop = startLoop(forge, (text) => forge.out.say(text));
       const health = () => {
         const now = Date.now();
-        const mirrors = [...mirrorFindings(mirrorsSeen(forge), now), ...partFindings(partsSeen(forge), now)];
-        return assessHealth(loop.state(), mirrors, verifiedLately(forge.store), now);
+        const bridge = bridgeFindings(forge, now);
+        return assessHealth(loop.state(), bridge, verifiedLately(forge.store), now);
       };
       const server = await listen({ forge, health });
       await signalled();

@@ -7,13 +7,22 @@ import { exported, type SyncJob } from '../mirror/sync.ts';
 import { mirrorPart } from '../store/mirror-parts.ts';
 import { pushedRefs } from '../store/mirror-refs.ts';
 import { findRepositoryById, type Repository } from '../store/repositories.ts';
+import type { Upstream } from '../store/upstreams.ts';
 import { withLock } from '../system/locks.ts';
 
 /** How many refs of one mirror are named. */
 const named = 20;
 
-/** `sync --dry-run`: what would be pushed, by what was pushed last. Nobody is asked. */
-export async function drySync(forge: Forge, jobs: readonly SyncJob[]): Promise<void> {
+/** `sync --dry-run`: what would be asked, and what would be pushed, by what was pushed last. Nobody is asked. */
+export async function drySync(
+  forge: Forge,
+  upstreams: readonly Upstream[],
+  jobs: readonly SyncJob[],
+): Promise<void> {
+  const asked = upstreams.map(({ repository, url }) => ({
+    repository: findRepositoryById(forge.store, repository)?.name ?? repository,
+    url,
+  }));
   const plans = [];
   for (const { mirror } of jobs) {
     const row = findRepositoryById(forge.store, mirror.repository);
@@ -25,7 +34,7 @@ export async function drySync(forge: Forge, jobs: readonly SyncJob[]): Promise<v
     const wiki = mirror.wiki && (await wikiDiffers(forge, row, mirror.id));
     plans.push({ repository: row.name, mirror: mirror.name, url: mirror.url, refs, tickets, wiki });
   }
-  const lines = plans.flatMap(({ repository, mirror, refs, tickets, wiki }) => [
+  const pushed = plans.flatMap(({ repository, mirror, refs, tickets, wiki }) => [
     `${repository} to ${mirror}: ${refs.length === 0 ? 'nothing differs' : `${refs.length} refs`}`,
     ...refs
       .slice(0, named)
@@ -37,7 +46,11 @@ export async function drySync(forge: Forge, jobs: readonly SyncJob[]): Promise<v
       .map(({ kind, ticket, title }) => `  ${kind} issue of ${ticket.slice(0, 10)}: ${title}`),
     ...(tickets.length > named ? [`  and ${tickets.length - named} more issues: --json names them`] : []),
   ]);
-  forge.out.result({ plans }, lines.length === 0 ? 'nothing to do' : lines.join('\n'));
+  const lines = [
+    ...asked.map(({ repository, url }) => `${repository} from ${url}: whatever is new`),
+    ...pushed,
+  ];
+  forge.out.result({ upstreams: asked, plans }, lines.length === 0 ? 'nothing to do' : lines.join('\n'));
 }
 
 async function wikiDiffers(forge: Forge, row: Repository, mirror: string): Promise<boolean> {

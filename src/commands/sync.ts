@@ -1,18 +1,18 @@
 import prettyBytes from 'pretty-bytes';
-import { isFenced, refuseWhileFenced } from '../backup/fence.ts';
+import { refuseWhileFenced } from '../backup/fence.ts';
 import { pathsUnder } from '../config/paths.ts';
 import { exitCodes, OperatorError } from '../errors.ts';
 import { type Forge, withForge } from '../forge.ts';
-import { lookAtMirrored } from '../mirror/look.ts';
 import { takeSyncRequest } from '../mirror/request.ts';
 import { syncAll } from '../mirror/sync-all.ts';
-import type { SyncJob, SyncOptions, SyncResult } from '../mirror/sync.ts';
-import { dueMirrors, unfinishedMirrors } from '../plan/sync.ts';
+import type { SyncOptions, SyncResult } from '../mirror/sync.ts';
+import { describeCame } from '../mirror/upstream/came.ts';
+import type { PullResult } from '../mirror/upstream/pull.ts';
+import { pullAll } from '../mirror/upstream/pull-all.ts';
 import type { GlobalOptions } from '../server.ts';
-import { mirrorsWithFailingParts } from '../store/mirror-parts.ts';
-import { mirrorsOf, servedMirrors } from '../store/mirrors.ts';
-import { getRepository } from '../store/repositories.ts';
+import { servedMirrors } from '../store/mirrors.ts';
 import { drySync } from './sync-dry.ts';
+import { workOf } from './sync-jobs.ts';
 
 export type SyncFlags = { due: boolean; dryRun: boolean };
 
@@ -20,8 +20,7 @@ export type SyncFlags = { due: boolean; dryRun: boolean };
 const deadline = 2 * 3_600_000;
 
 /**
- * `fossilrepo sync [REPO…]`: brings mirrors up to date. With names: these, whatever is known of them. Without: those that differ or failed.
- * `--due`, as a timer says it: those that it is time for. Answers 6 when some failed, 5 when all that was asked for is at work elsewhere.
+ * `fossilrepo sync [REPO…]`: takes what is new in upstreams, then brings mirrors up to date: `sync-jobs.ts` says which. Answers 6 when some failed, 5 when all that was asked for is at work elsewhere.
  */
 export async function sync(
   options: GlobalOptions,
@@ -33,61 +32,31 @@ export async function sync(
   // First of all: what comes from now on is asked for anew, and a request that can't be served is not repeated for ever.
   if (flags.due && !flags.dryRun) takeSyncRequest(pathsUnder(options.root));
   await withForge(options, async (forge) => {
-    const jobs = jobsOf(forge, names, flags);
+    const { upstreams, mirrors } = workOf(forge, names, flags);
     if (flags.dryRun) {
-      await drySync(forge, jobs());
+      await drySync(forge, upstreams, mirrors());
       return;
     }
     // Another server may be this one, brought back: both would push.
     if (!flags.due) refuseWhileFenced(forge.store);
     const stop = stopping();
+    const signal = AbortSignal.any([stop, AbortSignal.timeout(deadline)]);
+    const tell = (busy: boolean, line: string) => {
+      if (!(busy && flags.due) && (forge.out.live || flags.due)) forge.out.say(line);
+    };
+    const pulled = await pullAll(forge, upstreams, { signal }, (result) =>
+      tell(result.busy, describePull(result)),
+    );
     const results = await syncAll(
       forge,
-      jobs,
-      {
-        signal: AbortSignal.any([stop, AbortSignal.timeout(deadline)]),
-        again: flags.due,
-        progress: progressOf(forge),
-      },
-      (result) => {
-        if (!(result.busy && flags.due) && (forge.out.live || flags.due)) forge.out.say(describe(result));
-      },
+      mirrors,
+      { signal, again: flags.due, progress: progressOf(forge) },
+      (result) => tell(result.busy, describe(result)),
     );
-    report(forge, flags.due ? results.filter(({ busy }) => !busy) : results, flags);
+    const counts = ({ busy }: { busy: boolean }) => !(busy && flags.due);
+    report(forge, pulled.filter(counts), results.filter(counts), flags);
     if (stop.aborted) process.exitCode = exitCodes.cancelled;
   });
-}
-
-function jobsOf(forge: Forge, names: readonly string[], flags: SyncFlags): () => SyncJob[] {
-  const { store } = forge;
-  if (names.length > 0) {
-    const named = [...new Set(names)].flatMap((name) => {
-      const mirrors = mirrorsOf(store, getRepository(store, name).id);
-      if (mirrors.length === 0)
-        throw new OperatorError(`${name} has no mirror.`, {
-          next: `fossilrepo mirror add ${name} URL makes one.`,
-          exit: 'usage',
-        });
-      return mirrors.map((mirror) => ({ mirror, why: 'asked' as const }));
-    });
-    return () => named;
-  }
-  const which = flags.due ? dueMirrors : unfinishedMirrors;
-  return () => {
-    if (flags.due) takeSyncRequest(forge.paths);
-    if (flags.due && isFenced(store)) return [];
-    const now = Date.now();
-    const mirrors = servedMirrors(store);
-    const found: SyncJob[] = which(mirrors, lookAtMirrored(forge, new Map(), now), now);
-    const known = new Set(found.map(({ mirror }) => mirror.id));
-    const failing = flags.due ? new Set<string>() : mirrorsWithFailingParts(store);
-    return [
-      ...found,
-      ...mirrors.flatMap((mirror) =>
-        failing.has(mirror.id) && !known.has(mirror.id) ? { mirror, why: 'asked' as const } : [],
-      ),
-    ];
-  };
 }
 
 /** Aborted at the deadline, and by whoever ends us: nothing that we started lives on. */
@@ -110,17 +79,25 @@ function progressOf({ out }: Pick<Forge, 'out'>): SyncOptions['progress'] & obje
 
 function report(
   { out, store }: Pick<Forge, 'out' | 'store'>,
+  pulled: readonly PullResult[],
   results: readonly SyncResult[],
   flags: SyncFlags,
 ): void {
-  const nothing = flags.due ? '' : `nothing to do: ${servedMirrors(store).length} mirrors are up to date`;
-  const lines = out.live || flags.due ? [] : results.map(describe);
-  out.result({ results }, results.length === 0 ? nothing : lines.join('\n'));
-  const failed = results.filter(({ ok }) => !ok);
+  const all = [...pulled, ...results];
+  const lines = [...pulled.map(describePull), ...results.map(describe)];
+  const said = out.live || flags.due ? '' : lines.join('\n');
+  out.result({ pulled, results }, all.length > 0 || flags.due ? said : nothingToDo(store));
+  const failed = all.filter(({ ok }) => !ok);
   if (failed.length === 0) return;
-  if (failed.length < results.length || flags.due) process.exitCode = exitCodes.partly;
+  if (failed.length < all.length || flags.due) process.exitCode = exitCodes.partly;
   else process.exitCode = failed.every(({ busy }) => busy) ? exitCodes.busy : exitCodes.failed;
 }
+
+const nothingToDo = (store: Forge['store']): string =>
+  `nothing to do: ${servedMirrors(store).length} mirrors are up to date`;
+
+const describePull = ({ repository, url, ok, came, error }: PullResult): string =>
+  `- ${repository} from ${url}: ${ok ? describeCame(came) || 'nothing new' : (error ?? '')}`;
 
 function describe({ repository, mirror, ok, pushed, commits, bytes, error, parts }: SyncResult): string {
   const what = `${repository} to ${mirror}`;

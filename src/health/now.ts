@@ -1,9 +1,8 @@
 import { coverageNow } from '../backup/coverage-now.ts';
 import type { Forge } from '../forge.ts';
+import { bridgeFindings } from './bridge.ts';
 import { assessHealth, type Health } from './health.ts';
 import { readLoopState } from './loop-state.ts';
-import { partFindings, partsSeen } from './mirror-parts.ts';
-import { mirrorFindings, mirrorsSeen } from './mirrors.ts';
 import { probeParts } from './parts.ts';
 import { verifiedLately } from './verified.ts';
 
@@ -12,10 +11,6 @@ export async function healthNow(forge: Forge): Promise<Health> {
   const [parts, covered] = await Promise.all([probeParts(forge), coverageNow(forge)]);
   const seen = readLoopState(forge.paths);
   const now = Date.now();
-  const findings = [
-    ...parts,
-    ...mirrorFindings(mirrorsSeen(forge), now),
-    ...partFindings(partsSeen(forge), now),
-  ];
+  const findings = [...parts, ...bridgeFindings(forge, now)];
   return assessHealth(seen && { ...seen, covered }, findings, verifiedLately(forge.store), now);
 }

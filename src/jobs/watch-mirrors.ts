@@ -3,14 +3,16 @@ import { requestSync } from '../mirror/request.ts';
 import { lookAtMirrored } from '../mirror/look.ts';
 import type { Forge } from '../forge.ts';
 import { dueMirrors, type Seen } from '../plan/sync.ts';
+import { dueUpstreams } from '../plan/upstream.ts';
 import { servedMirrors } from '../store/mirrors.ts';
+import { servedUpstreams } from '../store/upstreams.ts';
 
-/** Somebody was asked to bring a mirror up to date and has not tried: asked again after so long. Milliseconds. */
+/** Somebody was asked to look at a mirror or an upstream and has not tried: asked again after so long. Milliseconds. */
 const patience = 60_000;
 
 /**
- * Asks for mirrors to be brought up to date when it is time for one: soon after a push, after a failure, once a day. By looking at files'
- * times only; the work is done by another process.
+ * Asks for mirrors to be brought up to date when it is time for one: soon after a push, after a failure, once a day; and for upstreams to be
+ * looked at by their schedule. By looking at files' times only; the work is done by another process.
  * @returns to be called every few seconds
  */
 export function watchMirrors(forge: Pick<Forge, 'paths' | 'store'>): () => void {
@@ -23,7 +25,10 @@ export function watchMirrors(forge: Pick<Forge, 'paths' | 'store'>): () => void 
     const now = Date.now();
     const mirrors = servedMirrors(store);
     seen = lookAtMirrored(forge, seen, now);
-    const due = dueMirrors(mirrors, seen, now).map(({ mirror }) => mirror);
+    const due = [
+      ...dueMirrors(mirrors, seen, now).map(({ mirror }) => mirror),
+      ...dueUpstreams(servedUpstreams(store), now),
+    ];
     const fresh = due.filter(({ id, triedAt }) => {
       const at = asked.get(id);
       return at === undefined || Math.abs(now - at) >= patience || (triedAt ?? 0) >= at;

@@ -1,0 +1,38 @@
+import type { Forge } from '../forge.ts';
+import { findRepositoryById } from '../store/repositories.ts';
+import { servedUpstreams, type Upstream } from '../store/upstreams.ts';
+import type { Finding } from './finding.ts';
+
+/** How one upstream stands. */
+export type UpstreamSeen = Pick<Upstream, 'url' | 'error' | 'failingSince' | 'nextTryAt'> & {
+  /** The repository's name. */
+  repository: string;
+};
+
+/** One that can't be followed for longer is what nobody may rely on. Milliseconds. */
+const red = 24 * 3_600_000;
+
+/** What the management database says: nobody is asked. */
+export const upstreamsSeen = ({ store }: Pick<Forge, 'store'>): UpstreamSeen[] =>
+  servedUpstreams(store).flatMap(({ repository, url, error, failingSince, nextTryAt }) => {
+    const row = findRepositoryById(store, repository);
+    return row ? [{ repository: row.name, url, error, failingSince, nextTryAt }] : [];
+  });
+
+/** What can't be followed: red after a day. */
+export const upstreamFindings = (seen: readonly UpstreamSeen[], now: number): Finding[] =>
+  seen.flatMap(({ repository, url, error, failingSince, nextTryAt }): Finding[] =>
+    error === null
+      ? []
+      : [
+          {
+            level: now - (failingSince ?? now) >= red ? 'red' : 'yellow',
+            about: repository,
+            what: `${repository} does not follow ${url}: ${error}`,
+            next:
+              nextTryAt === null
+                ? `It is not tried again by itself. Mend it there, or set it anew: fossilrepo upstream set ${repository} URL`
+                : `It is tried again by itself; fossilrepo upstream show ${repository} says when. At once: fossilrepo sync ${repository}`,
+          },
+        ],
+  );
