@@ -11,6 +11,7 @@ import type { PullResult } from '../mirror/upstream/pull.ts';
 import { pullAll } from '../mirror/upstream/pull-all.ts';
 import type { GlobalOptions } from '../server.ts';
 import { servedMirrors } from '../store/mirrors.ts';
+import { stopping } from './stopping.ts';
 import { drySync } from './sync-dry.ts';
 import { workOf } from './sync-jobs.ts';
 
@@ -57,14 +58,6 @@ export async function sync(
     report(forge, pulled.filter(counts), results.filter(counts), flags);
     if (stop.aborted) process.exitCode = exitCodes.cancelled;
   });
-}
-
-/** Aborted at the deadline, and by whoever ends us: nothing that we started lives on. */
-function stopping(): AbortSignal {
-  const ended = new AbortController();
-  // The listeners stay: see serve.ts.
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => ended.abort());
-  return ended.signal;
 }
 
 /** On a terminal, where a long export is: at most every two seconds. */

@@ -6,6 +6,7 @@ import type { GlobalOptions } from '../server.ts';
 import { getRepository, type Repository } from '../store/repositories.ts';
 import { getUpstream } from '../store/upstreams.ts';
 import { agreed } from './questions.ts';
+import { stopping } from './stopping.ts';
 
 /** `fossilrepo upstream pull REPO`: what is new there, now. @throws OperatorError when it can't be taken */
 export async function upstreamPull(
@@ -43,11 +44,4 @@ async function pullNow(forge: Forge, row: Repository, acceptRewrite: boolean): P
       exit: busy ? 'busy' : result.errorKind === 'rewritten' ? 'check' : 'failed',
     });
   forge.out.result(result, describeCame(result.came) || 'nothing new');
-}
-
-/** Aborted by whoever ends us: nothing that we started lives on. */
-function stopping(): AbortSignal {
-  const ended = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => ended.abort());
-  return ended.signal;
 }

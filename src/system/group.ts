@@ -13,19 +13,37 @@ export type Cut = 'took too long' | 'stopped';
 /** Milliseconds until what ignores SIGTERM gets SIGKILL. */
 const patience = 3_000;
 
+/** A program that leads a process group of its own. */
+export type Group<Child> = {
+  child: Child;
+  /** Ends it, with all that it has started. */
+  stop: () => void;
+  /** To be called when the leader has ended: says why the group was ended, if it was, and leaves nothing of it. */
+  over: () => Cut | undefined;
+};
+
 /**
- * Ends a whole process group at a deadline, after a silence, when `signal` aborts, and with this process (but for SIGKILL).
+ * Begins a program whose whole process group ends at a deadline, after a silence, when `signal` aborts, and with this process (but for
+ * SIGKILL).
+ * @param begin starts it; detached, so that it leads its group
  * @param limits.timeout milliseconds in all @param limits.quiet milliseconds without output
- * @returns to be called when the leader has ended: says why the group was ended, if it was, and leaves nothing of it
  */
-export function watchGroup(
-  { pid, stdout, stderr }: Leader,
+export function inGroup<Child extends Leader>(
+  begin: () => Child,
   limits: { timeout: number; quiet?: number; signal?: AbortSignal | undefined },
-): () => Cut | undefined {
+): Group<Child> {
+  // Before it begins: what ends this process meanwhile is heard afterwards.
+  listen();
+  const child = begin();
+  const { pid, stdout, stderr } = child;
+  if (pid === undefined) unlisten();
+  else followed.add(pid);
+
   let why: Cut | undefined;
+  let ended = false;
   let force: NodeJS.Timeout | undefined;
   const end = (reason: Cut): void => {
-    if (why !== undefined) return;
+    if (ended || why !== undefined) return;
     why = reason;
     kill(pid, 'SIGTERM');
     force = setTimeout(() => kill(pid, 'SIGKILL'), patience);
@@ -36,20 +54,20 @@ export function watchGroup(
   const total = setTimeout(late, limits.timeout);
   const silence = limits.quiet === undefined ? undefined : setTimeout(late, limits.quiet);
   const heard = (): void => void silence?.refresh();
-  stdout?.on('data', heard);
-  stderr?.on('data', heard);
+  if (silence !== undefined) for (const output of [stdout, stderr]) output?.on('data', heard);
   if (limits.signal?.aborted) stop();
   limits.signal?.addEventListener('abort', stop);
-  if (pid !== undefined) follow(pid);
 
-  return () => {
+  const over = (): Cut | undefined => {
+    ended = true;
     for (const timer of [total, silence, force]) clearTimeout(timer);
     limits.signal?.removeEventListener('abort', stop);
-    if (pid !== undefined) unfollow(pid);
+    if (pid !== undefined && followed.delete(pid)) unlisten();
     // The leader went at the first signal; what it started may have not.
     if (why !== undefined) kill(pid, 'SIGKILL');
     return why;
   };
+  return { child, stop, over };
 }
 
 /** Groups that must not outlive this process. */
@@ -69,16 +87,13 @@ function dieWithThem(signal: NodeJS.Signals): void {
 }
 
 /** A group of its own gets neither the terminal's Ctrl-C nor what ends this process. */
-function follow(leader: number): void {
-  if (followed.size === 0) {
-    process.on('exit', endAll);
-    for (const signal of signals) process.on(signal, dieWithThem);
-  }
-  followed.add(leader);
+function listen(): void {
+  if (process.listeners('exit').includes(endAll)) return;
+  process.on('exit', endAll);
+  for (const signal of signals) process.on(signal, dieWithThem);
 }
 
-function unfollow(leader: number): void {
-  followed.delete(leader);
+function unlisten(): void {
   if (followed.size > 0) return;
   process.removeListener('exit', endAll);
   for (const signal of signals) process.removeListener(signal, dieWithThem);

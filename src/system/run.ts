@@ -1,5 +1,5 @@
 import { OperatorError } from '../errors.ts';
-import { type Cut, watchGroup } from './group.ts';
+import { type Cut, inGroup } from './group.ts';
 
 /** A program to run, as data: `programs/` makes them, `run` starts them. Never a shell string, never a secret in `argv`. */
 export type Command = {
@@ -74,7 +74,7 @@ export const run: Run = async (command) => {
   const { execa } = await import('execa');
   const [file, ...args] = command.argv;
   const timeout = command.timeout ?? 600_000;
-  const child = execa(file, args, {
+  const options = {
     env: cleanEnvironment(command.env),
     extendEnv: false,
     input: command.input ?? '',
@@ -84,10 +84,11 @@ export const run: Run = async (command) => {
     detached: command.detached ?? command.group ?? false,
     ...(command.cwd !== undefined && { cwd: command.cwd }),
     ...(command.as !== undefined && { uid: command.as.uid, gid: command.as.gid }),
-  });
-  const group = command.group === true ? watchGroup(child, { ...command, timeout }) : undefined;
-  const result = await child;
-  const cut = group?.();
+  } as const;
+  const group =
+    command.group === true ? inGroup(() => execa(file, args, options), { ...command, timeout }) : undefined;
+  const result = await (group?.child ?? execa(file, args, options));
+  const cut = group?.over();
   const accepted = [0, ...(command.accept ?? [])];
   if (cut === undefined && result.exitCode !== undefined && accepted.includes(result.exitCode))
     return { stdout: result.stdout, stderr: result.stderr, code: result.exitCode };

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
 import { OperatorError } from '../errors.ts';
+import { inGroup } from './group.ts';
 import { cleanEnvironment, type Command } from './run.ts';
 
 /** A program at work, whose input or output is too large to be held. */
@@ -10,7 +11,7 @@ export type Running = {
   pid: number | undefined;
   /** Settles when it has ended and its output was closed. @throws ProgramFailed, also when it was stopped */
   ended: Promise<void>;
-  /** Ends it at once, with all that it has started. */
+  /** Ends it, with all that it has started. */
   stop: () => void;
 };
 
@@ -31,6 +32,9 @@ export class ProgramFailed extends OperatorError {
   }
 }
 
+/** Milliseconds. */
+const aDay = 24 * 3_600_000;
+
 /** How much of what a program says is kept. Bytes. */
 const kept = 4_096;
 
@@ -42,34 +46,29 @@ const kept = 4_096;
 export function start(command: Omit<Command, 'input' | 'accept'>, signal?: AbortSignal): Running {
   const [file, ...args] = command.argv;
   signal?.throwIfAborted();
-  const child = spawn(file, args, {
-    env: cleanEnvironment(command.env),
-    detached: true,
-    stdio: 'pipe',
-    ...(command.cwd !== undefined && { cwd: command.cwd }),
-    ...(command.as !== undefined && { uid: command.as.uid, gid: command.as.gid }),
-  });
-  const stop = () => {
-    try {
-      if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
-    } catch {
-      // It has ended, and so has its group.
-    }
-  };
+  const { child, stop, over } = inGroup(
+    () =>
+      spawn(file, args, {
+        env: cleanEnvironment(command.env),
+        detached: true,
+        stdio: 'pipe',
+        ...(command.cwd !== undefined && { cwd: command.cwd }),
+        ...(command.as !== undefined && { uid: command.as.uid, gid: command.as.gid }),
+      }),
+    { timeout: command.timeout ?? aDay, signal },
+  );
   let said = Buffer.alloc(0);
   child.stderr.on('data', (piece: Buffer) => (said = Buffer.concat([said, piece]).subarray(-kept)));
   // What can't be written is told by how the program ended.
   child.stdin.on('error', () => undefined);
-  const deadline = setTimeout(stop, command.timeout ?? 24 * 3_600_000);
-  signal?.addEventListener('abort', stop, { once: true });
   const ended = new Promise<void>((resolve, reject) => {
     const failed = (how: string, killedBy: NodeJS.Signals | null = null) =>
       reject(new ProgramFailed(command.argv, { how, killedBy, said: said.toString().trim() }));
     child.once('error', (error) => failed(`could not run (${error.message})`));
     child.once('close', (code, killedBy) => {
-      clearTimeout(deadline);
-      signal?.removeEventListener('abort', stop);
-      if (code === 0) resolve();
+      const cut = over();
+      if (cut !== undefined) failed(cut, killedBy ?? 'SIGTERM');
+      else if (code === 0) resolve();
       else failed(killedBy === null ? `answered ${code}` : `was killed (${killedBy})`, killedBy);
     });
   });
