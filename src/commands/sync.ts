@@ -87,7 +87,7 @@ function report(
 }
 
 const nothingToDo = (store: Forge['store']): string =>
-  `nothing to do: ${servedMirrors(store).length} mirrors are up to date`;
+  `nothing to do: mirrors up to date: ${servedMirrors(store).length}`;
 
 const describePull = ({ repository, url, ok, came, error }: PullResult): string =>
   `- ${repository} from ${url}: ${ok ? describeCame(came) || 'nothing new' : (error ?? '')}`;

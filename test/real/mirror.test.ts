@@ -142,8 +142,8 @@ describe('a mirror in a folder', () => {
   });
 
   test('nothing to do is said, and there is one mirror of a kind', async () => {
-    expect(await forge.json('sync')).toEqual({ results: [] });
-    expect((await forge.cli('sync')).stdout).toBe('nothing to do: 1 mirrors are up to date\n');
+    expect(await forge.json('sync')).toEqual({ pulled: [], results: [] });
+    expect((await forge.cli('sync')).stdout).toBe('nothing to do: mirrors up to date: 1\n');
     await create('other');
     for (const [repository, ...args] of [
       ['other', there],
@@ -224,7 +224,7 @@ describe('a mirror in a folder', () => {
     await eventually(() => origins(there)[0] === hash, 60_000, 'six arrives');
     await forge.json('repo', 'delete', 'renamed', '--yes');
     expect(await forge.json('mirror', 'list')).toEqual({ mirrors: [] });
-    expect(await forge.json('sync')).toEqual({ results: [] });
+    expect(await forge.json('sync')).toEqual({ pulled: [], results: [] });
     await forge.json('repo', 'undelete', 'renamed');
     const last = await push(folder, 'seven.txt', address, '--once');
     await eventually(() => origins(there)[0] === last, 60_000, 'seven arrives');

@@ -183,6 +183,10 @@ test('a project and its API follow from the address', () => {
   expect(projectOf('https://code.example.org:8443/me/demo', { kind: 'github' }).api).toBe(
     'https://code.example.org:8443/api/v3',
   );
+  const api = (kind: 'gitea' | 'gitlab', api: string) =>
+    projectOf('https://code.example.org/me/demo', { kind, api }).api;
+  expect(api('gitea', 'https://code.example.org/git/api/v1/')).toBe('https://code.example.org/git');
+  expect(api('gitlab', 'https://code.example.org/api/v4')).toBe('https://code.example.org');
   expect(() => projectOf('https://code.example.org/me/demo')).toThrow("Its name doesn't say");
   expect(() => projectOf('https://github.com/demo')).toThrow('OWNER/NAME');
   expect(() => projectOf('http://gitlab.example.org/me/demo')).toThrow('others can read it');

@@ -49,8 +49,16 @@ export function projectOf(
     throw new OperatorError(`${url} doesn't say which project it is: OWNER/NAME is expected.`, {
       exit: 'usage',
     });
-  return { kind, path, api: checkedApi(said.api ?? usualApi(kind, address)) };
+  const api = checkedApi(said.api ?? usualApi(kind, address));
+  return { kind, path, api: api.replace(added[kind], '') };
 }
+
+/** What clients add to the address themselves, though hosts name it with it. */
+const added: Readonly<Record<HostKind, RegExp | string>> = {
+  github: '',
+  gitlab: /\/api\/v4$/,
+  gitea: /\/api\/v1$/,
+};
 
 function usualApi(
   kind: HostKind,
