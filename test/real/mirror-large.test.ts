@@ -46,13 +46,25 @@ test(
   },
 );
 
-test('20,000 check-ins go through in bounded memory', { timeout: 1_200_000 }, async () => {
-  using lab = mirrorLab();
-  const { row } = await lab.imported(gitHistory(20_000, 1));
-  const began = performance.now();
-  const { made, memory } = await refresh(lab, row.id);
-  measured(`20,000 check-ins: ${megabytes(memory)}, ${((performance.now() - began) / 1000).toFixed(1)} s`);
-  expect(made).toBe(20_000);
-  expect(memory).toBeLessThan(500_000_000);
-  expect((await refresh(lab, row.id)).made).toBe(0);
-});
+test(
+  '20,000 check-ins go through in bounded memory, and each is compared',
+  { timeout: 1_200_000 },
+  async () => {
+    using lab = mirrorLab();
+    const { file, row } = await lab.imported(gitHistory(20_000, 1));
+    const began = performance.now();
+    const { made, memory } = await refresh(lab, row.id);
+    measured(`20,000 check-ins: ${megabytes(memory)}, ${((performance.now() - began) / 1000).toFixed(1)} s`);
+    expect(made).toBe(20_000);
+    expect(memory).toBeLessThan(500_000_000);
+    expect((await refresh(lab, row.id)).made).toBe(0);
+    const compared = performance.now();
+    // Their manifests are one chain of differences, 20,000 long.
+    const { checkins, differences } = await compareWithGit(
+      file,
+      join(cacheFolder(lab.forge.paths, row.id), 'git'),
+    );
+    measured(`20,000 check-ins compared: ${((performance.now() - compared) / 1000).toFixed(1)} s`);
+    expect({ checkins, differences }).toEqual({ checkins: 20_000, differences: [] });
+  },
+);

@@ -60,7 +60,7 @@ export async function compareWithGit(
   const commits = commitsByOrigin(objects, fossil, differs);
   for (const [hash] of objects.files)
     if (fossil.hidden.has(hash)) differs(`the hidden file ${hash} is in Git`);
-  for (const hash of options.sample?.checkins ?? fossil.checkins) {
+  for (const hash of fossil.ordered(options.sample?.checkins ?? fossil.checkins)) {
     const commit = commits.get(hash);
     if (commit === undefined) {
       if (!fossil.later.has(hash) && !options.waiting?.has(hash)) differs(`check-in ${hash} is not in Git`);
@@ -132,7 +132,7 @@ function compareOne(
     differs(`check-in ${hash} has another date in Git`);
   if (commit.text !== (manifest.comment || '(no comment)'))
     differs(`check-in ${hash} has another text in Git`);
-  return { entries: tree.length, files: tree.map((one) => one.hash) };
+  return { entries: tree.length, files: files.flatMap(({ git }) => git ?? []) };
 }
 
 /** All that Git has, or what a sample needs. */
@@ -144,7 +144,7 @@ async function objectsFor(
   if (sample === undefined) return objectsOf(git, 'all', [], signal);
   const files = new Set<string>();
   const trees = new Set<string>();
-  for (const checkin of sample.checkins.intersection(fossil.checkins)) {
+  for (const checkin of fossil.ordered(sample.checkins.intersection(fossil.checkins))) {
     const known = fossil.tree(fossil.manifest(checkin)).flatMap(({ name, mode, hash }) => {
       const there = sample.files(hash);
       return there === undefined ? [] : [{ path: name, mode, git: there }];

@@ -1,5 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite';
-import { readArtifact } from '../export/artifact.ts';
+import { LRUCache } from 'lru-cache';
+import { artifactReader, byChains } from '../export/artifact.ts';
 import { type Manifest, type ManifestFile, readManifest, treeOf } from '../export/manifest.ts';
 
 /** What a repository says that Git has to have, read from the check-ins' own texts (manifests) and not from the tables that follow from them. */
@@ -10,14 +11,16 @@ export type FossilSide = {
   later: ReadonlySet<string>;
   /** Files and check-ins that nobody may see: private ones, and shunned ones. */
   hidden: ReadonlySet<string>;
+  /** Hashes of artifacts in an order in which their texts are read fast. */
+  ordered: (hashes: Iterable<string>) => string[];
   /** A check-in's own text. */
   manifest: (hash: string) => Manifest;
   /** Its files, without those whose content is not there. */
   tree: (manifest: Manifest) => ManifestFile[];
 };
 
-/** How many texts are kept for the next ones, which may be differences from them. */
-const kept = 500;
+/** How many texts are kept: check-ins in a row name the same one as their baseline. */
+const kept = 20;
 
 /**
  * @param database the repository alone
@@ -43,27 +46,22 @@ export function fossilSide(database: DatabaseSync, since: number): FossilSide {
       if (Number(row['received'] ?? 0) > since) later.add(hash);
     }
   }
-  const read = remembering(kept, (hash: string) => readManifest(readArtifact(database, rids.get(hash) ?? 0)));
+  const content = artifactReader(database);
+  const manifests = new LRUCache<string, Manifest>({ max: kept });
+  const manifest = (hash: string): Manifest => {
+    const read = manifests.get(hash) ?? readManifest(content(rids.get(hash) ?? 0));
+    manifests.set(hash, read);
+    return read;
+  };
   return {
     checkins,
     later,
     hidden,
-    manifest: read,
-    tree: (manifest) => [...treeOf(manifest, read).values()].filter(({ hash }) => rids.has(hash)),
-  };
-}
-
-function remembering<T>(most: number, make: (key: string) => T): (key: string) => T {
-  const known = new Map<string, T>();
-  return (key) => {
-    const there = known.get(key);
-    if (there !== undefined) return there;
-    const made = make(key);
-    known.set(key, made);
-    for (const [oldest] of known) {
-      if (known.size <= most) break;
-      known.delete(oldest);
-    }
-    return made;
+    ordered: (hashes) => {
+      const names = new Map([...hashes].map((hash) => [rids.get(hash) ?? 0, hash]));
+      return byChains(database, names.keys()).map((rid) => names.get(rid) ?? '');
+    },
+    manifest,
+    tree: (one) => [...treeOf(one, manifest).values()].filter(({ hash }) => rids.has(hash)),
   };
 }

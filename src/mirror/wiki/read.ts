@@ -1,6 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { asOperatorError, openRepository } from '../../repos/open.ts';
-import { readArtifact } from '../export/artifact.ts';
+import { artifactReader } from '../export/artifact.ts';
 
 /** One time that a wiki page, or a file attached to one, was written or deleted. */
 export type WikiChange = {
@@ -42,11 +42,12 @@ export async function readWiki<T>(file: string, work: (wiki: Wiki) => Promise<T>
   const database = openRepository(file, { readOnly: true });
   try {
     database.exec('BEGIN');
+    const content = artifactReader(database);
     const infos = database.prepare('SELECT info FROM user WHERE login = ?');
     return await work({
       changes: changesOf(database),
-      page: (rid) => readPage(readArtifact(database, rid)),
-      content: (rid) => readArtifact(database, rid),
+      page: (rid) => readPage(content(rid)),
+      content,
       infoOf: (login) => {
         const info = infos.get(login)?.['info'];
         return typeof info === 'string' ? info : '';
