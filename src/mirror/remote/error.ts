@@ -35,7 +35,7 @@ export const needsMending = (kind: RemoteErrorKind): boolean => kind === 'creden
 type Explanation = { kind: RemoteErrorKind; what: string; next: string };
 
 const tryAgain = 'It is tried again by itself; look whether the server is up and this one may reach it.';
-const giveAnother = 'Give the mirror a credential that may push there.';
+const giveAnother = 'Give another credential; where the host wants a name with it, say --user.';
 
 /** What git and ssh print, in the order in which it is looked for. `HOST` stands for the remote's host, or its folder. */
 const explanations: readonly (readonly [RegExp, RemoteErrorKind, string, string])[] = [
@@ -66,13 +66,13 @@ const explanations: readonly (readonly [RegExp, RemoteErrorKind, string, string]
   [
     /detected dubious ownership/,
     'credential',
-    'HOST belongs to another user than the one that pushes',
+    'HOST belongs to another user than the one that works on it',
     'Give the folder to the user fossilrepo (chown -R): git refuses other people’s, whose hooks would run.',
   ],
   [
     /No user exists for uid/,
     'credential',
-    'the user that pushes has no entry in /etc/passwd, without which ssh does nothing',
+    'the user that git runs as has no entry in /etc/passwd, without which ssh does nothing',
     'Give this user an entry there.',
   ],
   [
