@@ -141,6 +141,8 @@ copy_parts() {
   find "$new" \( -path "$new/node_modules" -o -path "$new/embedded/programs" \) -prune -o ! -type l \
     -exec chmod u=rwX,go=rX {} + || return
   [ "$(digest "$new")" = "$(digest "$source")" ] || { echo "$source changed while it was copied"; return 1; }
+  # The parts' units name it, so that another program, also of the same version, restarts them.
+  digest "$new" | cut -c 1-16 >"$new/.release" && chmod 0644 "$new/.release"
 }
 
 # Takes over, without a second copy of the bytes, what the live release has and may still fit.

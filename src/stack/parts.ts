@@ -4,7 +4,7 @@ import { type Paths, ownProgram } from '../config/paths.ts';
 import { caddyRun } from '../programs/caddy.ts';
 import { fossilEnvironment, fossilServer } from '../programs/fossil.ts';
 import { litestreamEnvironment, litestreamReplicate, litestreamUnset } from '../programs/litestream.ts';
-import { ownVersion } from '../system/version.ts';
+import { ownRelease } from '../system/version.ts';
 import { type ServiceUser, serviceUsers } from '../system/identity.ts';
 
 /** The parts of a running server, in the order in which they start. */
@@ -37,15 +37,15 @@ export function stackOf(config: Config, paths: Paths, hasStorageKeys: boolean): 
   const fossil = fossilServer(config.programs.fossil, { repos: paths.repos, port: config.ports.fossil });
   const caddy = caddyRun(paths, config.programs.caddy);
   const litestream = litestreamReplicate(config.programs.litestream, paths.litestreamConfig);
-  // Another version is another way of starting a part: an update restarts it.
-  const version = { FOSSILREPO_VERSION: ownVersion };
+  // Another program is another way of starting a part: an update restarts it.
+  const release = { FOSSILREPO_RELEASE: ownRelease() };
   return {
     repositories: {
       name: 'repositories',
       title: 'Fossil: pages, clones and pushes',
       user: serviceUsers.repositories,
       argv: fossil.argv,
-      env: { ...fossilEnvironment(paths.fossilHome), ...version },
+      env: { ...fossilEnvironment(paths.fossilHome), ...release },
       unset: [],
       credentials: [],
       lowPorts: false,
@@ -57,7 +57,7 @@ export function stackOf(config: Config, paths: Paths, hasStorageKeys: boolean): 
       argv: litestream.argv,
       env: {
         HOME: paths.state,
-        ...version,
+        ...release,
         GOGC: '50',
         ...litestreamEnvironment(hasStorageKeys ? '{credentials}/storage' : undefined),
       },
@@ -72,7 +72,7 @@ export function stackOf(config: Config, paths: Paths, hasStorageKeys: boolean): 
       argv: [ownProgram, '--root', paths.root, 'serve'],
       env: {
         HOME: paths.state,
-        ...version,
+        ...release,
         // It reads the configuration when it starts: another one is another way of starting it.
         FOSSILREPO_CONFIGURATION: digestOf(config),
         FOSSILREPO_CACHE: paths.cache,
@@ -91,7 +91,7 @@ export function stackOf(config: Config, paths: Paths, hasStorageKeys: boolean): 
       user: serviceUsers.edge,
       argv: caddy.argv,
       // Go's collector runs when memory has grown by half of what is in use, not by all of it.
-      env: { ...caddy.env, ...version, GOGC: '50' },
+      env: { ...caddy.env, ...release, GOGC: '50' },
       unset: [],
       credentials: [],
       lowPorts: Math.min(config.ports.http, config.ports.https, config.ports.repositories) < 1024,

@@ -177,6 +177,20 @@ except u.HTTPError as e: print(e.code)') && [ "$curl" != 404 ] && [ "$curl" != 5
     expect(await mainPids(guest)).toEqual(pids);
   });
 
+  test('an update restarts the parts, also with a program of the same version', async () => {
+    const was = await mainPids(guest);
+    await guest.must(`echo "// changed" >>${checkout}/src/main.ts`);
+    const update = await guest.run(`${checkout}/install.sh --yes`);
+    expect(update.code, update.stderr).toBe(0);
+    expect(update.stdout).not.toContain('password');
+    const now = await mainPids(guest);
+    expect(Object.keys(now)).toEqual(Object.keys(was));
+    for (const [part, pid] of Object.entries(now)) expect(pid, part).not.toBe(was[part]);
+    const status = await guest.run('fossilrepo status');
+    expect(status.code, status.stdout).toBe(0);
+    await guest.must('fossilrepo diff');
+  });
+
   test('uninstall keeps data; install brings it back into service', async () => {
     const dry = await guest.must('fossilrepo uninstall --dry-run');
     expect(dry).toContain('remove the program');
