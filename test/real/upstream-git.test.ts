@@ -232,13 +232,17 @@ test('killed at any moment and run again there is every commit once', async () =
   const one = remote('killed');
   for (let index = 0; index < 5; index++) one.commit('main', `start ${index}`, { a: `${index}\n` });
   const shown = await create('killed', one.folder);
+  one.commit('main', 'timed', { a: 'timed\n' });
+  const begun = performance.now();
+  await pulled('killed');
+  const took = performance.now() - begun;
   let interrupted = 0;
   for (let round = 0; round < 10; round++) {
     for (let index = 0; index < 20; index++)
       one.commit(index % 3 === 0 ? `side-${round}` : 'main', `${round} ${index}`, {
         [`f${index}`]: `${round}\n`,
       });
-    const said = await forge.killed(150 + round * 110, 'upstream', 'pull', 'killed');
+    const said = await forge.killed(took * (0.15 + round * 0.08), 'upstream', 'pull', 'killed');
     if (said.code === null) interrupted += 1;
     // Meanwhile it goes on there, so that a second import would be another one.
     if (round % 2 === 0) one.git('update-ref', `refs/heads/late-${round}`, one.tip('main'));
