@@ -29,6 +29,8 @@ export type Loop = { state: () => LoopState; stop: () => Promise<void> };
 
 /** How long one round of mending may take before somebody should look: longer than its slowest repair. Milliseconds. */
 const longMending = 90_000;
+/** Rounds of mending begin each second, and so far apart at least. Milliseconds. */
+const mendPause = 1_500;
 /** How often the canary flies while it is well. One that failed flies again at the next chance, every ten seconds. Milliseconds. */
 const canaryPause = 55_000;
 
@@ -50,6 +52,7 @@ export function startLoop(forge: Forge, log: (text: string) => void): Loop {
   const startedAt = new Date().toISOString();
   const mirrors = verifyMirrorsDaily(forge, log);
   let turn = 0;
+  let mendedAt = -Infinity;
   let mending: { since: number; found: Finding[] } = { since: 0, found: [] };
   let state: LoopState = { startedAt, at: startedAt, findings: [], covered: [], canary: null };
 
@@ -76,6 +79,13 @@ export function startLoop(forge: Forge, log: (text: string) => void): Loop {
     mending = { ...mending, since: Date.now() };
     const found = owner.ours() ? await whenAlone(forge, mendEach, mending.found) : [];
     mending = { since: 0, found };
+  };
+
+  /** Every other second; also in between when somebody put a file there, which is to be served within 5 s. */
+  const mendOften = async (): Promise<void> => {
+    if (performance.now() - mendedAt < mendPause && findStrangers(forge).length === 0) return;
+    mendedAt = performance.now();
+    await mendAll();
   };
 
   const mendEach = async (): Promise<Finding[]> => [
@@ -108,7 +118,7 @@ export function startLoop(forge: Forge, log: (text: string) => void): Loop {
   const options = { protect: true, catch: failed };
   const jobs = [
     new Cron('*/2 * * * * *', options, look),
-    new Cron('*/2 * * * * *', options, mendAll),
+    new Cron('* * * * * *', options, mendOften),
     new Cron('*/5 * * * * *', options, () => owner.check()),
     new Cron('*/10 * * * * *', options, sing),
     new Cron('45 * * * * *', options, () => owner.beat()),
