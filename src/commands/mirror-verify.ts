@@ -1,6 +1,6 @@
 import { exitCodes, messageOf, OperatorError } from '../errors.ts';
 import { type Forge, withForge } from '../forge.ts';
-import { verifyMirrors, type VerifiedMirrors } from '../mirror/verify.ts';
+import { type VerifiedMirror, verifyMirrors, type VerifiedMirrors } from '../mirror/verify.ts';
 import type { GlobalOptions } from '../server.ts';
 import { type Mirror, mirrorsOf, servedMirrors } from '../store/mirrors.ts';
 import { findRepositoryById, getRepository, type Repository } from '../store/repositories.ts';
@@ -43,6 +43,10 @@ const named = ({ store }: Pick<Forge, 'store'>, names: readonly string[]): Mirro
     });
   });
 
+const standing = ({ refs, kept }: VerifiedMirror): string =>
+  `${refs - kept.length} refs are as they should be` +
+  (kept.length === 0 ? '' : `; as others left them there: ${kept.join(', ')}`);
+
 /** The one that was verified longest ago first. */
 function all({ store }: Pick<Forge, 'store'>): Mirrored[] {
   const groups = Map.groupBy(servedMirrors(store), ({ repository }) => repository);
@@ -63,7 +67,7 @@ function report({ out }: Pick<Forge, 'out'>, { done, failed }: Attempts<Mirrored
     ...results.flatMap(({ repository, ok, checkins, entries, differences, mirrors }) => [
       `${ok ? 'ok ' : 'BAD'} ${repository}: ${checkins} check-ins and ${entries} files in them`,
       ...differences.map((what) => `    ${what}`),
-      ...mirrors.map((one) => `    ${one.mirror}: ${one.error ?? `${one.refs} refs are as they should be`}`),
+      ...mirrors.map((one) => `    ${one.mirror}: ${one.error ?? standing(one)}`),
     ]),
     ...problems.map(({ repository, error }) => `${repository} could not be compared: ${error}`),
   ];

@@ -45,15 +45,18 @@ export async function sync(
     const tell = (busy: boolean, line: string) => {
       if (!(busy && flags.due) && (forge.out.live || flags.due)) forge.out.say(line);
     };
-    const pulled = await pullAll(forge, upstreams, { signal }, (result) =>
+    const pulling = pullAll(forge, upstreams, { signal }, (result) =>
       tell(result.busy, describePull(result)),
     );
+    // On demand what came goes on to the mirrors. By itself no upstream that is slow holds up any mirror: what comes is seen as a push is.
+    if (!flags.due) await pulling;
     const results = await syncAll(
       forge,
       mirrors,
       { signal, again: flags.due, progress: progressOf(forge) },
       (result) => tell(result.busy, describe(result)),
     );
+    const pulled = await pulling;
     const counts = ({ busy }: { busy: boolean }) => !(busy && flags.due);
     report(forge, pulled.filter(counts), results.filter(counts), flags);
     if (stop.aborted) process.exitCode = exitCodes.cancelled;

@@ -9,6 +9,7 @@ import type { MirrorCache } from './export/cache.ts';
 import { remoteOf } from './credential.ts';
 import { movedRefs, type WantedRef, wantedOf } from './difference.ts';
 import type { RemoteError } from './remote/error.ts';
+import { describeDivergence } from './remote/plan-push.ts';
 import { pushRefs } from './remote/push.ts';
 import { type RemoteGit, withRemote } from './remote/remote.ts';
 
@@ -24,6 +25,8 @@ export type Brought = {
   compared: boolean;
   /** A restore that took away what had been pushed: when it was, and the instant whose state it brought back. Milliseconds since 1970. */
   rewound: { at: number; to: number } | undefined;
+  /** What others had pushed and is gone there now, as the mirror's policy says. In words. */
+  overwrote: readonly string[];
   /** Of what was refused, when some was. */
   error: RemoteError | undefined;
 };
@@ -43,8 +46,7 @@ export async function bringMirror(
   const wanted = wantedOf(mirror, cache);
   const last = pushedRefs(store, mirror.id);
   const quiet = why === 'push' || why === 'schedule';
-  if (quiet && movedRefs(wanted, last).length === 0)
-    return { refs: [], commits: 0, bytes: 0, compared: false, rewound: undefined, error: undefined };
+  if (quiet && movedRefs(wanted, last).length === 0) return nothing;
   return await withRemote(
     forge,
     remoteOf(forge, mirror),
@@ -58,7 +60,14 @@ export async function bringMirror(
       });
       const now = knownRefs(pushed.last, wanted, last);
       setPushedRefs(store, mirror.id, now);
-      const refs = movedRefs(now, last);
+      const moved = movedRefs(now, last);
+      const known = new Set(moved.map(({ ref }) => ref));
+      // What is as it was before others changed it has moved, too.
+      const back = pushed.overwritten.filter(({ ref }) => !known.has(ref));
+      const refs = [
+        ...moved,
+        ...back.map(({ ref, there, wanted }) => ({ ref, from: there, to: wanted ?? null })),
+      ];
       return {
         refs,
         commits: await newCommits(
@@ -70,12 +79,23 @@ export async function bringMirror(
         bytes: pushed.bytes,
         compared: true,
         rewound: rewoundBy(forge, mirror, last, cache),
+        overwrote: pushed.overwritten.map(describeDivergence),
         error: pushed.error,
       };
     },
     { signal },
   );
 }
+
+const nothing: Brought = {
+  refs: [],
+  commits: 0,
+  bytes: 0,
+  compared: false,
+  rewound: undefined,
+  overwrote: [],
+  error: undefined,
+};
 
 /** What a remote has, with what its refs are in Fossil. */
 function knownRefs(

@@ -46,6 +46,7 @@ export function noteSuccess(
       nextTryAt: was.waiting > 0 ? begunAt + waitingPause : null,
     });
     if (brought.refs.length > 0 || before.error !== null) remember(store, one, brought, null);
+    tellOverwritten({ store, out }, one, brought);
     if (before.error === null) return;
     tell({ store, out }, row.id, `${row.name} is mirrored to ${mirror.name} again`);
   });
@@ -69,6 +70,7 @@ export function noteFailure({ store, out }: Kept, one: Try, error: unknown, brou
       nextTryAt: nextTry(kind, failures, begunAt + one.tookMs),
     });
     remember(store, one, brought, what);
+    if (brought) tellOverwritten({ store, out }, one, brought);
     if (before.errorKind === kind) return;
     tell({ store, out }, row.id, `${row.name} is not mirrored to ${mirror.name}: ${what}`);
   });
@@ -92,6 +94,15 @@ function remember(
     bytes: brought?.bytes ?? null,
     tookMs: Math.round(tookMs),
   });
+}
+
+/** What others lost is told each time: afterwards it is nowhere but in their clones. */
+export function tellOverwritten(
+  kept: Kept,
+  { row, mirror }: { row: Pick<Repository, 'id' | 'name'>; mirror: Pick<Mirror, 'name'> },
+  { overwrote }: { overwrote: readonly string[] },
+): void {
+  for (const what of overwrote) tell(kept, row.id, `${row.name} overwrote at ${mirror.name}: ${what}`);
 }
 
 /** Once, when it changes: in the events and in the log. */

@@ -8,6 +8,7 @@ import { findMirrorById, type Mirror, updateMirror } from '../store/mirrors.ts';
 import type { Repository } from '../store/repositories.ts';
 import { withLock } from '../system/locks.ts';
 import { RateLimited } from './hosts/rate-limit.ts';
+import { tellOverwritten } from './outcome.ts';
 import { hostOf, noteExpiry } from './hosts/token.ts';
 import { RemoteError } from './remote/error.ts';
 import { syncTickets } from './tickets/sync.ts';
@@ -24,9 +25,9 @@ export type PartResult = {
   error: string | null;
 };
 
-/** Nothing more is begun after so long, so that others get their turn; it goes on soon. Milliseconds. */
-const longest = 20 * 60_000;
-const soon = 60_000;
+/** Nothing more is begun after so long, so that what is pushed meanwhile is not kept waiting; it goes on soon. Milliseconds. */
+const longest = 40_000;
+const soon = 5_000;
 /** How long another fossilrepo may be at work on the same wiki. Milliseconds. */
 const patience = 60_000;
 
@@ -146,7 +147,9 @@ async function bringWiki(
     exportWiki(forge, row, signal),
   );
   const compare = why === 'asked' || why === 'comparison';
-  const { count, pushed, error } = await syncWiki(forge, mirror, wiki, { compare, signal });
+  const done = await syncWiki(forge, mirror, wiki, { compare, signal });
+  tellOverwritten(forge, { row, mirror }, done);
+  const { count, pushed, error } = done;
   return { count, did: pushed ? `${count} pages` : '', more: false, error };
 }
 

@@ -2,8 +2,8 @@ import pMap from 'p-map';
 import type { Forge } from '../forge.ts';
 import { syncRepository, type SyncJob, type SyncOptions, type SyncResult } from './sync.ts';
 
-/** Repositories that are worked on at once. */
-const atOnce = 4;
+/** Repositories that are worked on at once. A remote that says nothing keeps one of these places for minutes. */
+const atOnce = 8;
 /** How often it is looked again while something is at work. Milliseconds. */
 const lookAgain = 2_000;
 /** More often a mirror is not tried in one run, whatever is pushed meanwhile. */
@@ -57,7 +57,11 @@ export async function syncAll(
   await pMap(
     groups(),
     async ([repository, group]) => {
-      const done = await syncRepository(forge, repository, group, options);
+      const ended = ({ id }: { id: string }) => {
+        atWork.delete(id);
+        wake();
+      };
+      const done = await syncRepository(forge, repository, group, { ...options, ended });
       results.push(...done);
       for (const result of done) {
         // Somebody else brings it up to date.
@@ -65,8 +69,7 @@ export async function syncAll(
           tries.set(group.find(({ mirror }) => mirror.name === result.mirror)?.mirror.id ?? '', mostTries);
         told(result);
       }
-      for (const { mirror } of group) atWork.delete(mirror.id);
-      wake();
+      for (const { mirror } of group) ended(mirror);
     },
     { concurrency: atOnce },
   );

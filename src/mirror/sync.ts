@@ -40,6 +40,8 @@ export type SyncOptions = {
   signal?: AbortSignal | undefined;
   /** Told now and then while check-ins are brought to Git. */
   progress?: (repository: string, done: number, all: number) => void;
+  /** Told when nothing is at work on a mirror any more, while others of its repository may still be. */
+  ended?: (mirror: Mirror) => void;
 };
 
 /** Mirrors of one repository that are pushed to at once. */
@@ -88,6 +90,8 @@ export async function syncRepository(
         });
       } catch (error) {
         return failed(mirror, why, error);
+      } finally {
+        options.ended?.(mirror);
       }
     },
     { concurrency: atOnce },

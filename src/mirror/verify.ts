@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { messageOf } from '../errors.ts';
 import type { Forge } from '../forge.ts';
 import { pushedRefs } from '../store/mirror-refs.ts';
-import { type Mirror, updateMirror } from '../store/mirrors.ts';
+import { findMirrorById, type Mirror, updateMirror } from '../store/mirrors.ts';
 import type { Repository } from '../store/repositories.ts';
 import { withLock } from '../system/locks.ts';
 import { type MirrorCache, refreshCache } from './export/cache.ts';
@@ -30,6 +30,8 @@ export type VerifiedMirror = {
   /** Null: it could not be asked. */
   ok: boolean | null;
   refs: number;
+  /** Refs that others changed there, which stay so by the mirror's policy. */
+  kept: string[];
   error: string | null;
 };
 
@@ -51,17 +53,20 @@ export async function verifyMirrors(
   sample?: number,
 ): Promise<VerifiedMirrors> {
   const begunAt = Date.now();
-  const stamp = stampIfThere(join(forge.paths.data, row.file));
-  const { cache, compared } = await withLock(forge.paths, `export-${row.id}`, patience, async () => {
+  const stampNow = () => stampIfThere(join(forge.paths.data, row.file));
+  const before = stampNow();
+  const { cache, stamp, compared } = await withLock(forge.paths, `export-${row.id}`, patience, async () => {
     const made = await refreshCache(forge, row);
+    // With a push in between nobody knows which of both states was read.
+    const still = stampNow() === before ? before : undefined;
     // What was pushed since is compared the next time.
     const options = { since: begunAt, ...(sample !== undefined && { sample }) };
-    return { cache: made, compared: await compareCache(forge, row, made, options) };
+    return { cache: made, stamp: still, compared: await compareCache(forge, row, made, options) };
   });
   const [difference] = compared.differences;
   const checked: VerifiedMirror[] = [];
   for (const mirror of mirrors) {
-    const one = await verifyRefs(forge, mirror, cache, mirror.stamp === stamp);
+    const one = await verifyRefs(forge, mirror, cache, stamp);
     checked.push(one);
     const wrong = difference ?? (one.ok === false ? one.error : null);
     // One that can't be asked says so by failing.
@@ -79,25 +84,35 @@ export async function verifyMirrors(
   };
 }
 
-/** @param current whether the mirror claims to have all that the repository has; otherwise what was pushed last counts */
+/** @param stamp of the file from which the Git side was made; what a mirror that has just this claims is wanted there, else what was pushed last */
 async function verifyRefs(
   forge: Forge,
-  mirror: Mirror,
+  { id, name }: Mirror,
   cache: MirrorCache,
-  current: boolean,
+  stamp: string | undefined,
 ): Promise<VerifiedMirror> {
-  const expected = current ? wantedOf(mirror, cache) : pushedRefs(forge.store, mirror.id);
+  const none = { mirror: name, ok: null, refs: 0, kept: [] };
   try {
-    const there = await withRemote(forge, remoteOf(forge, mirror), listRemote);
-    const wrong = expected.filter(({ ref, git }) => there.get(ref) !== git);
-    const says = wrong
-      .slice(0, named)
-      .map(({ ref, git }) => `${ref} is ${there.get(ref) ?? 'missing'} there, not ${git}`);
-    const more = wrong.length > named ? ` and ${wrong.length - named} more` : '';
-    // With this policy what others changed there stays.
-    const ok = wrong.length === 0 || mirror.onDivergence === 'keep';
-    return { mirror: mirror.name, ok, refs: expected.length, error: ok ? null : says.join('; ') + more };
+    // Nobody pushes meanwhile, and the row is as the last push left it.
+    return await withLock(forge.paths, `push-${id}`, patience, async () => {
+      const mirror = findMirrorById(forge.store, id);
+      if (!mirror) return { ...none, error: 'it was removed meanwhile' };
+      const current = stamp !== undefined && mirror.stamp === stamp;
+      const expected = current ? wantedOf(mirror, cache) : pushedRefs(forge.store, id);
+      const there = await withRemote(forge, remoteOf(forge, mirror), listRemote);
+      const differing = expected.filter(({ ref, git }) => there.get(ref) !== git);
+      const ours = new Set(cache.commits.values());
+      const others = ({ ref }: { ref: string }) => there.has(ref) && !ours.has(there.get(ref) ?? '');
+      const kept = mirror.onDivergence === 'keep' ? differing.filter(others).map(({ ref }) => ref) : [];
+      const wrong = differing.filter(({ ref }) => !kept.includes(ref));
+      const says = wrong
+        .slice(0, named)
+        .map(({ ref, git }) => `${ref} is ${there.get(ref) ?? 'missing'} there, not ${git}`);
+      const more = wrong.length > named ? ` and ${wrong.length - named} more` : '';
+      const error = wrong.length === 0 ? null : says.join('; ') + more;
+      return { mirror: name, ok: error === null, refs: expected.length, kept, error };
+    });
   } catch (error) {
-    return { mirror: mirror.name, ok: null, refs: expected.length, error: messageOf(error) };
+    return { ...none, error: messageOf(error) };
   }
 }

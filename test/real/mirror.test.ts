@@ -177,6 +177,7 @@ describe('a mirror in a folder', () => {
     const hash = await push(folder, 'four.txt');
     await eventually(async () => (await mirrorOf('demo', 'folder')).ok === false, 60_000, 'it is found');
     expect((await mirrorOf('demo', 'folder')).error).toContain('not pushed from here');
+    expect((await mirrorOf('demo', 'folder')).error).toMatch(/one foreign commit: \w{10} Eve: a stranger/);
     expect(refs(there)['refs/heads/main']).toBe(foreign);
     const status = await forge.cli('status');
     expect(status.code, status.stdout).toBe(0);
@@ -196,6 +197,39 @@ describe('a mirror in a folder', () => {
     const show = await forge.cli('mirror', 'show', 'demo');
     expect(show.stdout).toContain('on divergence   overwrite');
     expect(show.stdout).toContain('not pushed from here');
+    const told = /demo overwrote at folder: refs\/heads\/main \(one foreign commit: \w{10} Eve: a stranger\)/;
+    expect((await forge.cli('status')).stdout).toMatch(told);
+  });
+
+  test('what others put in the place of ours without any push here is put back and told; kept, it is told by verify', async () => {
+    const clone = join(forge.root, 'remotes/clone');
+    const ours = refs(there)['refs/heads/main'];
+    git(clone, 'push', '-q', '--force', 'origin', 'HEAD:main');
+    const put = await forge.cli('sync', 'demo');
+    expect(put.stdout).toContain('1 ref');
+    expect(refs(there)['refs/heads/main']).toBe(ours);
+    const runs = await forge.cli('mirror', 'show', 'demo');
+    expect(runs.stdout).toContain('1 ref');
+
+    await forge.json('mirror', 'configure', 'demo', '--on-divergence', 'keep');
+    git(clone, 'push', '-q', '--force', 'origin', 'HEAD:main');
+    expect((await forge.cli('sync', 'demo')).code).toBe(0);
+    const verified = await forge.cli('mirror', 'verify', 'demo');
+    expect(verified.code, verified.stdout).toBe(0);
+    expect(verified.stdout).toContain('as others left them there: refs/heads/main');
+    const lost = Object.keys(refs(there)).find((ref) => !/main|theirs/.test(ref));
+    if (lost !== undefined) {
+      const at = refs(there)[lost] ?? '';
+      must('git', `--git-dir=${there}`, '-c', 'safe.directory=*', 'update-ref', '-d', lost);
+      const missing = await forge.cli('mirror', 'verify', 'demo');
+      expect(missing.code).toBe(4);
+      expect(missing.stdout).toContain(`${lost} is missing there`);
+      must('git', `--git-dir=${there}`, '-c', 'safe.directory=*', 'update-ref', lost, at);
+    }
+    await forge.json('mirror', 'configure', 'demo', '--on-divergence', 'overwrite');
+    await forge.json('sync', 'demo');
+    expect(refs(there)['refs/heads/main']).toBe(ours);
+    expect((await forge.cli('mirror', 'verify', 'demo')).code).toBe(0);
   });
 
   test('goes back with a restore, forward with its undo, and says so', async () => {

@@ -1,4 +1,5 @@
 import type { RefUpdate } from '../../programs/git.ts';
+import type { ForeignCommit } from '../../programs/git-output.ts';
 import { type Foreign, foreignValues, readForeign } from './foreign.ts';
 import { listRemote, type RemoteGit } from './remote.ts';
 import { type Policy, type Refs, type Standing, standings, updateOf } from './standing.ts';
@@ -26,6 +27,22 @@ export type Divergence = Foreign & {
   /** The policy says to put ours in its place. */
   overwrite: boolean;
 };
+
+/** How many of a ref's foreign commits are named. */
+const named = 3;
+
+/** `refs/heads/main (2 foreign commits: 1a2b3c4d5e Ann: a subject, …)` */
+export function describeDivergence({ ref, commits, more, unread }: Divergence): string {
+  if (unread !== undefined) return `${ref} (whose commits could not be read)`;
+  if (commits.length === 0) return `${ref} (points elsewhere)`;
+  const count = `${commits.length}${more ? ' or more' : ''}`;
+  const shown = commits.slice(0, named).map(describeCommit);
+  const rest = commits.length > named ? ', …' : '';
+  return `${ref} (${count === '1' ? 'one foreign commit' : `${count} foreign commits`}: ${shown.join(', ')}${rest})`;
+}
+
+const describeCommit = ({ hash, author, subject }: ForeignCommit): string =>
+  `${hash.slice(0, 10)} ${author}: ${subject.length > 60 ? `${subject.slice(0, 60)}…` : subject}`;
 
 /** What a push would do: data, made by looking. */
 export type PushPlan = {

@@ -1,7 +1,13 @@
 import { gitPointHead, gitPush, gitReadHead, pushLength, type RefUpdate } from '../../programs/git.ts';
 import { type PushFlag, readBytes, readPush, readRemoteText, reasonOf } from '../../programs/git-output.ts';
 import { explain, RemoteError } from './error.ts';
-import { type Divergence, planPush, type PushPlan, type PushRequest } from './plan-push.ts';
+import {
+  describeDivergence,
+  type Divergence,
+  planPush,
+  type PushPlan,
+  type PushRequest,
+} from './plan-push.ts';
 import { listRemote, type RemoteGit } from './remote.ts';
 import { batches, type Refs } from './standing.ts';
 
@@ -26,6 +32,8 @@ export type PushResult = {
   /** Each ref that is wanted or was pushed before, in order. */
   refs: readonly RefResult[];
   diverged: readonly Divergence[];
+  /** Those of `diverged` in whose place ours is now. */
+  overwritten: readonly Divergence[];
   /** What is to be written down as last pushed: seen on the remote. */
   last: Refs;
   /** Bytes of objects that went over. */
@@ -74,10 +82,25 @@ export async function applyPush(
   const error = broke ?? complaint(git, refs, plan);
   return {
     ok: error === undefined,
-    ...{ refs, diverged: plan.diverged, last: lastOf(refs, request.last), bytes: sent.bytes, error },
+    ...{
+      refs,
+      diverged: plan.diverged,
+      overwritten: overwrittenOf(refs, plan),
+      last: lastOf(refs, request.last),
+      bytes: sent.bytes,
+      error,
+    },
     duration: performance.now() - begun,
   };
 }
+
+function overwrittenOf(refs: readonly RefResult[], { diverged }: PushPlan): Divergence[] {
+  const moved = new Set(refs.filter(({ outcome }) => !leftAlone.has(outcome)).map(({ ref }) => ref));
+  return diverged.filter(({ ref, overwrite }) => overwrite && moved.has(ref));
+}
+
+/** What became of refs that are still what they were there. */
+const leftAlone: ReadonlySet<RefOutcome> = new Set<RefOutcome>(['diverged', 'rejected', 'not tried']);
 
 type Pushed = { outcome: RefOutcome; why?: string; said?: readonly string[] };
 
@@ -149,10 +172,9 @@ async function pointHead(git: RemoteGit, main: string): Promise<void> {
 }
 
 function lastOf(refs: readonly RefResult[], last: Refs): Refs {
-  const kept = new Set<RefOutcome>(['diverged', 'rejected', 'not tried']);
   return new Map(
     refs.flatMap(({ ref, outcome, wanted }) => {
-      const value = kept.has(outcome) ? last.get(ref) : wanted;
+      const value = leftAlone.has(outcome) ? last.get(ref) : wanted;
       return value === undefined ? [] : [[ref, value] as const];
     }),
   );
@@ -175,19 +197,12 @@ function complaint(git: RemoteGit, refs: readonly RefResult[], plan: PushPlan): 
     );
   }
   if (plan.policy !== 'refuse' || plan.diverged.length === 0) return undefined;
-  const named = plan.diverged.slice(0, 5).map((one) => `${one.ref} (${theirs(one)})`);
+  const named = plan.diverged.slice(0, 5).map(describeDivergence);
   return new RemoteError(
     'diverged',
     `${url} has what was not pushed from here in ${counted(plan.diverged.length)}: ${listed(named, plan.diverged.length)}.`,
     { next: 'Bring these commits into Fossil, or let the mirror overwrite or keep them.' },
   );
-}
-
-function theirs({ commits, more, unread }: Divergence): string {
-  if (unread !== undefined) return 'whose commits could not be read';
-  if (commits.length === 0) return 'points elsewhere';
-  const count = `${commits.length}${more ? ' or more' : ''}`;
-  return count === '1' ? 'one foreign commit' : `${count} foreign commits`;
 }
 
 const counted = (count: number): string => (count === 1 ? 'one ref' : `${count} refs`);

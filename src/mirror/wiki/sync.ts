@@ -8,7 +8,7 @@ import { remoteOf } from '../credential.ts';
 import type { HostKind } from '../host-kinds.ts';
 import type { RemoteError } from '../remote/error.ts';
 import { applyPush, type PushResult } from '../remote/push.ts';
-import { type Divergence, planPush } from '../remote/plan-push.ts';
+import { describeDivergence, type Divergence, planPush } from '../remote/plan-push.ts';
 import { listRemote, type RemoteGit, withRemote } from '../remote/remote.ts';
 import type { ExportedWiki } from './export.ts';
 
@@ -20,6 +20,8 @@ export type WikiDone = {
   /** How many pages there are. */
   count: number;
   pushed: boolean;
+  /** What others had written and is gone there now, in words. */
+  overwrote: readonly string[];
   error: RemoteError | undefined;
 };
 
@@ -46,7 +48,12 @@ export async function syncWiki(
 ): Promise<WikiDone> {
   const { store } = forge;
   const part = mirrorPart(store, mirror.id, 'wiki');
-  const done = (pushed: boolean, error?: RemoteError): WikiDone => ({ count: wiki.pages, pushed, error });
+  const done = (pushed: boolean, result?: PushResult): WikiDone => ({
+    count: wiki.pages,
+    pushed,
+    overwrote: result?.overwritten.map(describeDivergence) ?? [],
+    error: result?.error,
+  });
   if (part.git === (wiki.commit ?? null) && !compare) return done(false);
   const place = wikiPlace(forge, mirror);
   const code = pushedRefs(store, mirror.id);
@@ -77,7 +84,7 @@ export async function syncWiki(
       const result: PushResult = await applyPush(git, request, plan);
       const there = result.last.get(ref);
       updateMirrorPart(store, mirror.id, 'wiki', { ref, git: there ?? null });
-      return done(there !== undefined && there !== part.git, result.error);
+      return done(there !== undefined && there !== part.git, result);
     },
     { signal },
   );
