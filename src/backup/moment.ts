@@ -109,7 +109,7 @@ const batch = 16;
 
 /**
  * What follows the wanted state has to be there too, unless nothing does: a transaction that is missing right behind it may have been made
- * before the instant. Merged files begin where the one before them ended.
+ * before the instant. A merged file may hold it and some before it: a snapshot ends anywhere within one.
  */
 function refuseGap(history: History, txid: number, newest: number): void {
   if (txid >= newest) return;
@@ -118,7 +118,7 @@ function refuseGap(history: History, txid: number, newest: number): void {
     const own = history.files.filter((file) => file.level === level);
     const [first] = own;
     if (first === undefined || first.min > next) continue;
-    if (!own.some(({ min }) => min === next)) throw lost(history, next, level);
+    if (!own.some(({ min, max }) => min <= next && max >= next)) throw lost(history, next, level);
     return;
   }
   throw lost(history, next);

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { filesFor, type HistoryFile, newestTxid } from '../../src/backup/history.ts';
+import { filesFor, headerBytes, type HistoryFile, newestTxid } from '../../src/backup/history.ts';
+import { momentAt } from '../../src/backup/moment.ts';
 import { parseInstant, showInstant } from '../../src/system/instant.ts';
 
 const file = (level: number, min: number, max: number): HistoryFile => ({
@@ -41,6 +42,41 @@ describe('the files that give a state', () => {
     const without = history.filter(({ key }) => key !== '0/9-9');
     expect(keys(filesFor(without, 12).files)).toEqual(['9/1-4', '2/1-12']);
     expect(filesFor(without, 9)).toMatchObject({ missing: 9 });
+  });
+});
+
+describe('the moment of an instant', () => {
+  /** The header of a file whose last transaction was taken out at its own second. */
+  const header = (max: number): Buffer => {
+    const bytes = Buffer.alloc(headerBytes);
+    bytes.write('LTX1', 'latin1');
+    bytes.writeBigUInt64BE(BigInt(max * 1000), 32);
+    return bytes;
+  };
+  const refuse = () => Promise.reject(new Error('only reads headers'));
+  const store = {
+    ...{ describe: '', get: refuse, put: refuse, delete: refuse },
+    list: () => {
+      throw new Error('only reads headers');
+    },
+    head: (key: string) => Promise.resolve(header(Number(key.split('-')[1]))),
+  };
+  const at = (files: HistoryFile[], second: number) =>
+    momentAt(
+      { store, place: { kind: 'directory' }, key: 'k', files },
+      { at: new Date(second * 1000), known: 30 },
+    );
+  // Its single transactions are kept no more.
+  const merged = [file(1, 1, 10), file(1, 11, 20), file(1, 21, 30), file(9, 1, 15)];
+
+  test('a snapshot that ends within a merged file is a moment, too', async () => {
+    expect(await at(merged, 17)).toMatchObject({ txid: 15, takenAt: new Date(15_000) });
+    expect(await at(merged, 25)).toMatchObject({ txid: 20 });
+  });
+
+  test('without the file behind it there may be something missing', async () => {
+    const without = merged.filter(({ key }) => key !== '1/11-20');
+    await expect(at(without, 17)).rejects.toThrow('k/ltx/1/0000000000000010');
   });
 });
 
