@@ -1,10 +1,12 @@
 import { once } from 'node:events';
 import { Agent, createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
+import type { Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort, type S3 } from '../real/s3.ts';
 
-/** How a storage behaves: `broken` answers 500 to all, `full` 507 to what would be stored, `slow` waits two seconds with each answer. */
-export type Mood = 'well' | 'broken' | 'full' | 'slow' | 'away';
+/** How a storage behaves: `broken` answers 500 to all, `full` 507 to what would be stored, `slow` waits two seconds with each answer,
+ * `narrow` takes a quarter of a megabyte a second in all. */
+export type Mood = 'well' | 'broken' | 'full' | 'slow' | 'narrow' | 'away';
 
 /** A storage that can be made to behave badly. */
 export type UnrulyS3 = S3 & {
@@ -13,6 +15,8 @@ export type UnrulyS3 = S3 & {
 };
 
 const latency = 2_000;
+/** Bytes a millisecond. */
+const narrow = 250;
 
 /** Passes requests on to a storage, or doesn't. The storage stays the caller's to end. */
 export async function unruly(s3: S3): Promise<UnrulyS3> {
@@ -40,7 +44,18 @@ export async function unruly(s3: S3): Promise<UnrulyS3> {
       said.pipe(outgoing);
     });
     passed.on('error', () => outgoing.destroy());
-    incoming.pipe(passed);
+    if (mood === 'narrow') await trickle(incoming, passed);
+    else incoming.pipe(passed);
+  }
+
+  let free = Promise.resolve();
+  async function trickle(incoming: IncomingMessage, passed: Writable): Promise<void> {
+    for await (const piece of incoming as AsyncIterable<Buffer>) {
+      free = free.then(() => sleep(piece.length / narrow));
+      await free;
+      passed.write(piece);
+    }
+    passed.end();
   }
 
   const listen = async () => {
