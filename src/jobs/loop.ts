@@ -10,6 +10,7 @@ import { type LoopState, writeLoopState } from '../health/loop-state.ts';
 import { probeParts } from '../health/parts.ts';
 import { purgeExpired } from '../repos/change.ts';
 import { dropOldUndos } from '../repos/restore/kept.ts';
+import { sweepScratch } from '../repos/scratch.ts';
 import { addEvent } from '../store/events.ts';
 import { withLock } from '../system/locks.ts';
 import { adoptStrangers, findStrangers } from './adopt.ts';
@@ -152,6 +153,7 @@ export function startLoop(forge: Forge, log: (text: string) => void): Loop {
 /** What was kept for a while is kept no longer. */
 async function clearAway(forge: Forge): Promise<void> {
   dropOldUndos(forge);
+  sweepScratch(forge.paths);
   await purgeExpired(forge);
 }
 
