@@ -171,8 +171,20 @@ describe.each(['directory', 's3'])('a whole server from its replica in a %s', (k
     ]);
   });
 
-  test('without the recovery key all but the secrets comes back: new tokens, a new key', async () => {
+  test('to an instant of before: what came later is not there', async () => {
     await bare.stop();
+    await using then = await startForge({ bare: true });
+    await then.start(...install('--at', mark.toISOString(), '--takeover', '--yes'));
+    const now = await then.json<Listed>('repo', 'list');
+    expect(now.repositories.map(({ name }) => name)).toEqual(['demo']);
+    expect(artifacts(join(then.root, 'data/repos/demo.fossil'))).toEqual(atMark);
+    expect((await then.json<{ token: string }>('user', 'token', 'admin')).token).toBe(token);
+    const status = await then.cli('status');
+    expect(status.code, status.stdout).toBe(0);
+    expect((await then.cli('backup', 'now')).code).toBe(0);
+  });
+
+  test('without the recovery key all but the secrets comes back: new tokens, a new key', async () => {
     // What it shall be is in a fossilrepo.yaml that the operator wrote.
     const keyless = await startForge({ up: false });
     try {
@@ -191,7 +203,7 @@ describe.each(['directory', 's3'])('a whole server from its replica in a %s', (k
       expect(now.repositories.map(({ name }) => name)).toContain('demo');
       const { token: fresh } = await keyless.json<{ token: string }>('user', 'token', 'admin');
       expect(fresh).not.toBe(token);
-      const { cloneUrl } = await keyless.json<Shown>('repo', 'show', 'repo-0');
+      const { cloneUrl } = await keyless.json<Shown>('repo', 'show', 'demo');
       expect(await someone.canClone(cloneUrl.replace('://', `://admin:${token}@`))).toBe(false);
       expect(await someone.canClone(cloneUrl.replace('://', `://admin:${fresh}@`))).toBe(true);
       expect((await keyless.cli('status')).code).toBe(0);
