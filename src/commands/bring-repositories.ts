@@ -2,7 +2,7 @@ import { readBringing } from '../apply/bringing.ts';
 import { readHighWater } from '../backup/high-water.ts';
 import { openReplicaStore } from '../backup/open.ts';
 import { writeLitestreamConfig } from '../backup/replicate.ts';
-import { messageOf, OperatorError } from '../errors.ts';
+import { exitCodes, messageOf, OperatorError } from '../errors.ts';
 import { changeForge } from '../forge.ts';
 import { pathsUnder } from '../config/paths.ts';
 import { bringBack } from '../repos/restore/bring-back.ts';
@@ -21,6 +21,7 @@ const atOnce = 8;
 export async function bringRepositories(options: GlobalOptions): Promise<void> {
   const bringing = readBringing(pathsUnder(options.root));
   if (!bringing) throw new OperatorError('No server is being brought back here.', { exit: 'usage' });
+  endWithParent();
   const at = bringing.at === null ? undefined : new Date(bringing.at);
   await changeForge(options, async (forge) => {
     const store = openReplicaStore(forge.config.replica, forge.secrets.storage);
@@ -43,4 +44,10 @@ export async function bringRepositories(options: GlobalOptions): Promise<void> {
     for (const { name, error } of problems) forge.out.warn(`${name} could not be brought back: ${error}`);
     forge.out.result({ repositories: done.length, failed: problems }, '');
   });
+}
+
+/** What is brought back by a process whose parent was killed would meet the next run at its work. */
+function endWithParent(): void {
+  process.stdin.once('close', () => process.exit(exitCodes.cancelled)).resume();
+  process.stdin.unref();
 }

@@ -134,7 +134,8 @@ const broughtAnswer = z.object({
 async function bringAll({ root }: GlobalOptions): Promise<z.output<typeof broughtAnswer>> {
   const child = spawn(ownProgram, ['--root', root, '--json', 'bring-repositories'], {
     env: cleanEnvironment(),
-    stdio: ['ignore', 'pipe', 'inherit'],
+    // Its standard input ends with this process, and it with that.
+    stdio: ['pipe', 'pipe', 'inherit'],
   });
   const ended = once(child, 'close');
   const said = await textOf(child.stdout);

@@ -1,9 +1,11 @@
-import { chownSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { chownSync, existsSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newPerson, type Person, type Shown } from './client.ts';
 import { eventually, startForge, type TestForge } from './forge.ts';
+import { processesOf } from './processes.ts';
 import { startPusher } from './pusher.ts';
 import { type S3, startS3 } from './s3.ts';
 import { query } from './support/fossil-lab.ts';
@@ -78,6 +80,7 @@ describe.each(['directory', 's3'])('a whole server from its replica in a %s', (k
     chownSync(file, uid, gid);
     return file;
   };
+  const workers = () => processesOf(bare.root).filter(({ argv }) => argv.includes('bring-repositories'));
   const copyFor = (to: TestForge, file: string) => give('keys', readFileSync(file, 'utf8'), to);
   const install = (...more: string[]) => ['install', '--from', replica, ...flags, ...more];
 
@@ -112,7 +115,10 @@ describe.each(['directory', 's3'])('a whole server from its replica in a %s', (k
   });
 
   test('killed half way and run again it is all there, and goes on', async () => {
-    for (const after of [2_000, 15_000, 17_000]) await bare.killed(after, ...install('--takeover', '--yes'));
+    for (const after of [2_000, 15_000, 17_000]) {
+      await bare.killed(after, ...install('--takeover', '--yes'));
+      await eventually(() => workers().length === 0, 2_000, 'nobody is left who brings repositories');
+    }
     const began = performance.now();
     await bare.start(...install('--takeover', '--yes'));
     process.stdout.write(`${kind}: back after ${Math.round(performance.now() - began)} ms\n`);
@@ -171,8 +177,34 @@ describe.each(['directory', 's3'])('a whole server from its replica in a %s', (k
     ]);
   });
 
-  test('to an instant of before: what came later is not there', async () => {
+  test('a repository whose history is damaged is named and left out; all others come back', async () => {
     await bare.stop();
+    const { id = '' } = before.repositories.find(({ name }) => name === 'repo-1') ?? {};
+    const stored = s3 ? s3.folder : join(former.root, 'var/backups/fossilrepo');
+    const found = execFileSync('find', [stored, '-path', `*${id}*`, '-name', '*.ltx', '-size', '+0']);
+    const objects = found.toString().trim().split('\n');
+    for (const object of objects) truncateSync(object, 50);
+    // That server notices only by a restart what was changed by hand.
+    await s3?.stop();
+    await s3?.start();
+    await using damaged = await startForge({ bare: true });
+    // It never says that all is well, so nobody waits for that.
+    const starting = damaged.start(...install('--takeover', '--yes')).catch(() => undefined);
+    const said = async () => {
+      const { code, stdout } = await damaged.cli('status');
+      return code === 4 && stdout.includes('repo-1');
+    };
+    await eventually(said, 60_000, 'status is red and names it');
+    for (const { name } of before.repositories)
+      expect(existsSync(join(damaged.root, `data/repos/${name}.fossil`)), name).toBe(name !== 'repo-1');
+    expect(artifacts(join(damaged.root, 'data/repos/repo-2.fossil'))).toEqual(content.get('repo-2'));
+    await damaged.stop();
+    await starting;
+    expect(damaged.log()).toContain('repo-1 could not be brought back');
+    expect(damaged.log()).toContain(objects[0]?.slice(-20));
+  });
+
+  test('to an instant of before: what came later is not there', async () => {
     await using then = await startForge({ bare: true });
     await then.start(...install('--at', mark.toISOString(), '--takeover', '--yes'));
     const now = await then.json<Listed>('repo', 'list');
