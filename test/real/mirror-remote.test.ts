@@ -115,7 +115,9 @@ describe('divergence', () => {
     expect(result.ok).toBe(false);
     expect(outcomes(result)).toEqual({ [main]: 'diverged', 'refs/heads/dev': 'updated' });
     expect(result.error).toMatchObject({ kind: 'diverged' });
-    expect(result.error?.message).toContain('refs/heads/main (2 foreign commits)');
+    expect(result.error?.message).toContain(
+      `refs/heads/main (2 foreign commits: ${theirs.slice(0, 10)} Eve Else: theirs 2, `,
+    );
     expect(result.diverged).toMatchObject([
       { ref: main, there: theirs, last: b, wanted: c, more: false, unread: undefined },
     ]);
