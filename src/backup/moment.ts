@@ -16,6 +16,8 @@ export type Moment = {
   files: HistoryFile[];
   /** Whether the server's clock was set forth or back around then, so that the instant came twice: the later state is taken. */
   twice: boolean;
+  /** Whether what came next is kept only merged with what came later: some of it may be older than the instant, and is not in the state. */
+  merged: boolean;
 };
 
 /** Where one database's history lies, and what it holds (`listHistory`). */
@@ -65,7 +67,10 @@ export async function momentAt(history: History, { at, known }: MomentWish): Pro
   const last = needed.at(-1);
   const header = last && (await readHeader(history.store, last));
   if (header === undefined || typeof header === 'string') throw damaged(last?.key ?? history.key);
-  return { txid, files: needed, ...header, twice: at !== undefined && jumped(history, txid, at) };
+  const twice = at !== undefined && jumped(history, txid, at);
+  const single = files.some(({ level, min, max }) => level === 0 && min <= txid + 1 && max > txid);
+  const merged = at !== undefined && txid < newest && !single;
+  return { txid, files: needed, ...header, twice, merged };
 }
 
 /** Whether something that came before the found transaction has a later time than the instant. In a folder a file's time is its header's. */

@@ -70,8 +70,10 @@ describe('the moment of an instant', () => {
   const merged = [file(1, 1, 10), file(1, 11, 20), file(1, 21, 30), file(9, 1, 15)];
 
   test('a snapshot that ends within a merged file is a moment, too', async () => {
-    expect(await at(merged, 17)).toMatchObject({ txid: 15, takenAt: new Date(15_000) });
-    expect(await at(merged, 25)).toMatchObject({ txid: 20 });
+    expect(await at(merged, 17)).toMatchObject({ txid: 15, takenAt: new Date(15_000), merged: true });
+    expect(await at(merged, 25)).toMatchObject({ txid: 20, merged: true });
+    expect(await at(merged, 31)).toMatchObject({ txid: 30, merged: false });
+    expect(await at([...merged, file(0, 16, 16)], 15)).toMatchObject({ txid: 15, merged: false });
   });
 
   test('without the file behind it there may be something missing', async () => {

@@ -12,6 +12,7 @@ import type { Restore } from '../../store/restores.ts';
 import { type Difference, differenceOf } from '../contents/difference.ts';
 import { repositoryId } from '../file.ts';
 import { removeDatabase } from '../make.ts';
+import { showInstant } from '../../system/instant.ts';
 import { scratch } from '../scratch.ts';
 import { type StateCounts, verifyRepository } from '../verify.ts';
 
@@ -70,6 +71,10 @@ export async function fetchState(
   if (moment.twice)
     forge.out.warn(
       `The server's clock was changed around that time: of two states of ${row.name} the later one is taken.`,
+    );
+  if (moment.merged)
+    forge.out.warn(
+      `Single pushes of that time are kept no longer: this is ${row.name} as it was at ${showInstant(moment.takenAt)}, the last moment before it that is kept.`,
     );
   haveRoom(dirname(file), moment.databaseBytes);
   await fetchRemote(forge, remote, file);
