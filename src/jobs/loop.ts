@@ -3,6 +3,7 @@ import { Cron } from 'croner';
 import { coverageNow } from '../backup/coverage-now.ts';
 import { messageOf, OperatorError } from '../errors.ts';
 import type { Forge } from '../forge.ts';
+import { bridgeFindings } from '../health/bridge.ts';
 import { ensureCanary, flyCanary } from '../health/canary.ts';
 import { lookAtDisk } from '../health/disk.ts';
 import type { Finding } from '../health/finding.ts';
@@ -47,6 +48,7 @@ export function startLoop(forge: Forge, log: (text: string) => void): Loop {
   const owner = watchOwner(forge, () => void look().catch(failed));
   const bundle = watchBundle(forge, () => owner.ours());
   const news = newsOf(log);
+  const bridgeNews = newsOf(log);
   const highWater = keepHighWater(forge);
   const guard = guardLogs(forge);
   const verification = verifyDaily(forge, () => owner.ours(), log);
@@ -130,6 +132,7 @@ export function startLoop(forge: Forge, log: (text: string) => void): Loop {
     new Cron('*/10 * * * * *', options, verification.check),
     new Cron('*/3 * * * * *', options, watchMirrors(forge)),
     new Cron('35 * * * * *', options, mirrors.check),
+    new Cron('50 * * * * *', options, () => bridgeNews(bridgeFindings(forge, Date.now()))),
     new Cron('0 17 * * * *', options, () => whenAlone(forge, () => clearAway(forge), undefined)),
   ];
   const nudge = nudgeReplication(forge, highWater.note);

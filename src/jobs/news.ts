@@ -6,10 +6,15 @@ export function newsOf(log: (text: string) => void): (findings: readonly Finding
   return (findings) => {
     const now = new Map(findings.map((finding) => [key(finding), finding]));
     for (const [id, { level, what }] of now) if (!known.has(id)) log(`${level}: ${what}`);
-    for (const [id, { what }] of known) if (!now.has(id)) log(`passed: ${what}`);
+    const here = new Set(findings.map(subject));
+    for (const [id, finding] of known)
+      if (!now.has(id) && !here.has(subject(finding))) log(`passed: ${finding.what}`);
     known = now;
   };
 }
 
 /** Counted seconds make no news. */
-const key = ({ about, what }: Finding) => `${about} ${what.replaceAll(/\d+/g, '#')}`;
+const subject = ({ about, what }: Finding) => `${about} ${what.replaceAll(/\d+/g, '#')}`;
+
+/** One that turns from yellow to red does. */
+const key = (finding: Finding) => `${finding.level} ${subject(finding)}`;

@@ -26,3 +26,11 @@ test('a finding is logged when it comes and when it passes, however its seconds 
   for (const findings of [[], [late(11)], [late(13)], [], [late(20)]]) news(findings);
   expect(log).toEqual(['red: demo is 11 s late', 'passed: demo is 13 s late', 'red: demo is 20 s late']);
 });
+
+test('a finding that turns red is logged once more, and has not passed', () => {
+  const log: string[] = [];
+  const news = newsOf((line) => void log.push(line));
+  const mirror = (level: 'yellow' | 'red') => ({ level, about: 'demo', what: 'not mirrored', next: '' });
+  for (const level of ['yellow', 'yellow', 'red', 'red'] as const) news([mirror(level)]);
+  expect(log).toEqual(['yellow: not mirrored', 'red: not mirrored']);
+});
