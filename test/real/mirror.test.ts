@@ -6,6 +6,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Person, newPerson, type Shown } from './client.ts';
 import { asForgesUser, eventually, startForge, type TestForge } from './forge.ts';
 import { measured, processesOf } from './processes.ts';
+import { query } from './support/fossil-lab.ts';
+import { startSilent } from './support/git-servers.ts';
 
 let forge: TestForge;
 let someone: Person;
@@ -275,6 +277,30 @@ describe('a mirror in a folder', () => {
 });
 
 describe('two mirrors of one repository', () => {
+  test('one that says nothing keeps no later push from the other', async () => {
+    await using silent = await startSilent();
+    const folder = await checkout(await create('patient'));
+    const [quick, mute] = [remote('quick'), remote('mute')];
+    for (const [name, url] of [
+      ['quick', quick],
+      ['mute', mute],
+    ] as const)
+      expect((await forge.cli('mirror', 'add', 'patient', url, '--name', name)).code).toBe(0);
+    const both = async () => (await isCurrent('patient', 'quick')) && (await isCurrent('patient', 'mute'));
+    await eventually(both, 60_000, 'both are there');
+    const moved = query(
+      join(forge.root, 'var/lib/fossilrepo/fossilrepo.db'),
+      `UPDATE mirror SET url = 'http://127.0.0.1:${silent.port}/x.git' WHERE url = '${mute}' RETURNING 1`,
+    );
+    expect(moved).toHaveLength(1);
+    for (const name of ['one.txt', 'two.txt']) {
+      const hash = await push(folder, name);
+      await eventually(() => origins(quick)[0] === hash, 40_000, `${name} arrives at the other`);
+    }
+    // It is still waited for.
+    expect((await mirrorOf('patient', 'mute')).ok).not.toBe(false);
+  });
+
   test('one that is down holds up neither the other nor a push; it is tried again, and when asked', async () => {
     const folder = await checkout(await create('two'));
     const [up, down] = [remote('up'), remote('down')];
