@@ -32,6 +32,9 @@ export class OperatorError extends Error {
   }
 }
 
+/** Whether somebody else is at work on it. */
+export const isBusy = (error: unknown): boolean => error instanceof OperatorError && error.exit === 'busy';
+
 /** The first line that a person needs of anything that was thrown. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

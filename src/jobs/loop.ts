@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs';
 import { Cron } from 'croner';
 import { coverageNow } from '../backup/coverage-now.ts';
-import { messageOf, OperatorError } from '../errors.ts';
+import { isBusy, messageOf, OperatorError } from '../errors.ts';
 import type { Forge } from '../forge.ts';
 import { bridgeFindings } from '../health/bridge.ts';
 import { ensureCanary, flyCanary } from '../health/canary.ts';
@@ -167,7 +167,7 @@ async function whenAlone(forge: Forge, work: () => Promise<unknown>, otherwise: 
   try {
     return await withLock(forge.paths, 'changes', 0, work);
   } catch (error) {
-    if (error instanceof OperatorError && error.exit === 'busy') return otherwise;
+    if (isBusy(error)) return otherwise;
     throw error;
   }
 }

@@ -105,8 +105,8 @@ export function tellOverwritten(
   for (const what of overwrote) tell(kept, row.id, `${row.name} overwrote at ${mirror.name}: ${what}`);
 }
 
-/** Once, when it changes: in the events and in the log. */
-function tell({ store, out }: Kept, repository: string, text: string): void {
+/** Says something of a mirror in the events and in the log. */
+export function tell({ store, out }: Kept, repository: string, text: string): void {
   addEvent(store, { kind: 'mirror', repository, text });
   out.say(text);
 }

@@ -2,13 +2,12 @@ import { join } from 'node:path';
 import { messageOf, OperatorError } from '../errors.ts';
 import type { Forge } from '../forge.ts';
 import { nextTry, waitsForHand, type Why } from '../plan/sync.ts';
-import { addEvent } from '../store/events.ts';
 import { mirrorPart, mirrorParts, type PartName, updateMirrorPart } from '../store/mirror-parts.ts';
 import { findMirrorById, type Mirror, updateMirror } from '../store/mirrors.ts';
 import type { Repository } from '../store/repositories.ts';
 import { withLock } from '../system/locks.ts';
 import { RateLimited } from './hosts/rate-limit.ts';
-import { tellOverwritten } from './outcome.ts';
+import { tell, tellOverwritten } from './outcome.ts';
 import { hostOf, noteExpiry } from './hosts/token.ts';
 import { RemoteError } from './remote/error.ts';
 import { syncTickets } from './tickets/sync.ts';
@@ -81,10 +80,6 @@ async function bringPart(
   const { store } = forge;
   const begunAt = Date.now();
   const before = mirrorPart(store, mirror.id, part);
-  const tell = (text: string) => {
-    addEvent(store, { kind: 'mirror', repository: row.id, text });
-    forge.out.say(text);
-  };
   let done: Done;
   try {
     done = await (part === 'wiki' ? bringWiki : bringTickets)(forge, row, mirror, when);
@@ -105,7 +100,7 @@ async function bringPart(
       ...{ failingSince: null, nextTryAt: done.more ? Date.now() + soon : null },
       ...(!done.more && { stamp: when.stamp }),
     });
-    if (before.error !== null) tell(`The ${part} of ${row.name} are at ${mirror.name} again`);
+    if (before.error !== null) tell(forge, row.id, `The ${part} of ${row.name} are at ${mirror.name} again`);
     return { part, count, did: done.did, error: null };
   }
   const [what, kind] = [messageOf(error), error instanceof RemoteError ? error.kind : part];
@@ -116,7 +111,7 @@ async function bringPart(
     nextTryAt: nextTry(kind, failures, Date.now()),
   });
   if (before.errorKind !== kind)
-    tell(`The ${part} of ${row.name} could not be brought to ${mirror.name}: ${what}`);
+    tell(forge, row.id, `The ${part} of ${row.name} could not be brought to ${mirror.name}: ${what}`);
   return { part, count, did: done.did, error: what };
 }
 

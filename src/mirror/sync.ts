@@ -1,11 +1,12 @@
 import { join } from 'node:path';
 import pMap from 'p-map';
-import { messageOf, OperatorError } from '../errors.ts';
+import { isBusy, messageOf, OperatorError } from '../errors.ts';
 import type { Forge } from '../forge.ts';
 import type { Why } from '../plan/sync.ts';
 import { findMirrorById, type Mirror } from '../store/mirrors.ts';
 import { findRepositoryById, type Repository } from '../store/repositories.ts';
 import { withLock } from '../system/locks.ts';
+import { isStopped } from '../system/stopped.ts';
 import { bringMirror } from './bring.ts';
 import { type MirrorCache, refreshCache } from './export/cache.ts';
 import { publicCheckins } from './export/checkins.ts';
@@ -143,12 +144,6 @@ function withParts(code: SyncResult, parts: PartResult[]): SyncResult {
   const error = [code.error ?? [], ...errors].flat().join(' ');
   return { ...code, parts, ok: code.ok && errors.length === 0, error: error === '' ? null : error };
 }
-
-const isStopped = (signal: AbortSignal | undefined): boolean =>
-  signal?.aborted === true &&
-  !(signal.reason instanceof DOMException && signal.reason.name === 'TimeoutError');
-
-const isBusy = (error: unknown): boolean => error instanceof OperatorError && error.exit === 'busy';
 
 const resultOf = (
   row: Pick<Repository, 'name'>,

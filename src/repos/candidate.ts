@@ -1,5 +1,5 @@
 import { closeSync, constants, fstatSync, lstatSync, openSync, readSync } from 'node:fs';
-import { codeOf, OperatorError } from '../errors.ts';
+import { codeOf, isBusy } from '../errors.ts';
 import { hasFossilTables } from './file.ts';
 import { openRepository } from './open.ts';
 
@@ -69,7 +69,7 @@ function inspectTables(path: string): Candidate {
     return complete ? 'repository' : 'not-a-repository';
   } catch (error) {
     // Locked: `fossil init` or a copy with SQLite is at work. Anything else that SQLite says: it is no database.
-    if (error instanceof OperatorError && error.exit === 'busy') return 'busy';
+    if (isBusy(error)) return 'busy';
     return 'not-a-repository';
   }
 }

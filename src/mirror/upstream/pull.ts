@@ -1,4 +1,4 @@
-import { messageOf, OperatorError } from '../../errors.ts';
+import { isBusy, messageOf, OperatorError } from '../../errors.ts';
 import type { Forge } from '../../forge.ts';
 import { nextPull } from '../../plan/upstream.ts';
 import { addEvent } from '../../store/events.ts';
@@ -6,6 +6,7 @@ import { findRepositoryById, type Repository } from '../../store/repositories.ts
 import { transaction } from '../../store/store.ts';
 import { findUpstream, type Upstream, updateUpstream } from '../../store/upstreams.ts';
 import { withLock } from '../../system/locks.ts';
+import { isStopped } from '../../system/stopped.ts';
 import { RemoteError } from '../remote/error.ts';
 import { type Came, describeCame, nothing, type PullOptions } from './came.ts';
 import { archived } from './deliver.ts';
@@ -46,9 +47,15 @@ export async function pullUpstream(
     const came = await withLock(forge.paths, `pull-${row.id}`, 0, () => locked(forge, row.id, options));
     return { ...base, ok: true, came };
   } catch (error) {
-    const busy = error instanceof OperatorError && error.exit === 'busy';
     const next = error instanceof OperatorError ? (error.next ?? null) : null;
-    return { ...base, ok: false, error: messageOf(error), errorKind: kindOf(error), next, busy };
+    return {
+      ...base,
+      ok: false,
+      error: messageOf(error),
+      errorKind: kindOf(error),
+      next,
+      busy: isBusy(error),
+    };
   }
 }
 
@@ -65,8 +72,7 @@ async function locked(forge: Forge, id: string, options: PullOptions): Promise<C
     succeeded(forge, row, upstream, came, begunAt);
     return came;
   } catch (error) {
-    const isBusy = error instanceof OperatorError && error.exit === 'busy';
-    if (!isBusy && !isStopped(options.signal)) failed(forge, row, upstream, error, begunAt);
+    if (!isBusy(error) && !isStopped(options.signal)) failed(forge, row, upstream, error, begunAt);
     throw error;
   }
 }
@@ -115,8 +121,3 @@ function failed({ store }: Kept, row: Repository, upstream: Upstream, error: unk
 
 const kindOf = (error: unknown): string =>
   error instanceof RemoteError || error instanceof UpstreamError ? error.kind : 'import';
-
-/** Only a deadline counts as the upstream's failure. */
-const isStopped = (signal: AbortSignal | undefined): boolean =>
-  signal?.aborted === true &&
-  !(signal.reason instanceof DOMException && signal.reason.name === 'TimeoutError');

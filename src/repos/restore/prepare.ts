@@ -9,10 +9,10 @@ import type { Forge } from '../../forge.ts';
 import { fetchedPlace } from '../../plan/exchange.ts';
 import type { Repository } from '../../store/repositories.ts';
 import type { Restore } from '../../store/restores.ts';
+import { showInstant } from '../../system/instant.ts';
 import { type Difference, differenceOf } from '../contents/difference.ts';
 import { repositoryId } from '../file.ts';
 import { removeDatabase } from '../make.ts';
-import { showInstant } from '../../system/instant.ts';
 import { scratch } from '../scratch.ts';
 import { type StateCounts, verifyRepository } from '../verify.ts';
 
