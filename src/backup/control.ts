@@ -1,9 +1,11 @@
+import { statSync } from 'node:fs';
 import { endianness } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { codeOf } from '../errors.ts';
 import { readPiece } from '../system/files.ts';
 import { ControlError, exchange } from './control-socket.ts';
+import { bytesToSend } from './taken-out.ts';
 
 export { ControlError };
 
@@ -136,11 +138,12 @@ export function litestreamControl(socketPath: string) {
     /**
      * Returns when everything that was committed before the call is in the replica, and fails when it isn't. True only as long as no other
      * Litestream writes to the same place in the replica: the owner object sees to that.
+     * @param deadline milliseconds; without it what there is to read and to send decides
      * @throws ControlError `unknown` when Litestream doesn't have the database, `refused` when it can't read it or reach the replica in time
      */
-    async syncNow(path: string, timeoutMs = 30_000): Promise<{ txid: number; replicatedTxid: number }> {
-      const end = performance.now() + timeoutMs;
-      const { txid, replicatedTxid } = await takeOut(path, timeoutMs);
+    async syncNow(path: string, deadline?: number): Promise<{ txid: number; replicatedTxid: number }> {
+      const started = performance.now();
+      const { txid, replicatedTxid } = await takeOut(path, deadline ?? patience(sizeOf(path), readingPace));
       if (txid === 0)
         throw new ControlError(
           'refused',
@@ -148,6 +151,10 @@ export function litestreamControl(socketPath: string) {
           'See whether the file is there and is a SQLite database.',
         );
       let reached = replicatedTxid;
+      const end =
+        deadline === undefined
+          ? performance.now() + patience(bytesToSend(path, reached), sendingPace)
+          : started + deadline;
       for (let pause = 5; reached < txid; pause = Math.min(2 * pause, 160)) {
         const left = Math.ceil(end - performance.now());
         if (left <= 0)
@@ -166,6 +173,15 @@ export function litestreamControl(socketPath: string) {
     },
   };
 }
+
+/** What the slowest disk, and the slowest line (1 Mbit/s) that a forge is run with, do in a millisecond. Bytes. */
+const [readingPace, sendingPace] = [10_000, 125];
+
+/** How long so many bytes may take: half a minute more than the work itself, six hours at most. Milliseconds. */
+const patience = (bytes: number, pace: number): number =>
+  Math.min(30_000 + Math.ceil(bytes / pace), 6 * 3_600_000);
+
+const sizeOf = (path: string): number => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
 
 /** Litestream writes a log into its database from 1,000 pages on (MinCheckpointPageN in its db.go). */
 const shortLog = 900;

@@ -1,9 +1,7 @@
-import { readdirSync, statSync } from 'node:fs';
-import { join } from 'node:path';
-import { litestreamState } from '../config/paths.ts';
-import { codeOf } from '../errors.ts';
+import { statSync } from 'node:fs';
 import { readPiece } from '../system/files.ts';
 import { headerBytes } from './history.ts';
+import { takenOut } from './taken-out.ts';
 
 /**
  * SQLite's locks on a `-shm` file that keep readers' part of the write-ahead log from being written over: bytes 123 to 127, one for each
@@ -47,12 +45,8 @@ export function lostTrack(file: string, started: Date): boolean {
 
 /** Which log the last transaction that Litestream took before an instant was in: its two salts. */
 function lastSeen(file: string, before: Date): Buffer | undefined {
-  const folder = join(litestreamState(file), 'ltx/0');
-  const names = readdirIfThere(folder)
-    .filter((name) => name.endsWith('.ltx'))
-    .sort();
-  for (const name of names.toReversed()) {
-    const header = readPiece(join(folder, name), 0, headerBytes);
+  for (const taken of takenOut(file).toReversed()) {
+    const header = readPiece(taken, 0, headerBytes);
     if (header.length === headerBytes && Number(header.readBigUInt64BE(32)) < before.getTime())
       return header.subarray(64, 72);
   }
@@ -60,12 +54,3 @@ function lastSeen(file: string, before: Date): Buffer | undefined {
 }
 
 const statIfThere = (path: string) => statSync(path, { throwIfNoEntry: false });
-
-function readdirIfThere(path: string): string[] {
-  try {
-    return readdirSync(path);
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return [];
-    throw error;
-  }
-}

@@ -1,4 +1,3 @@
-import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { template } from '../plan/server.ts';
 import { OperatorError } from '../errors.ts';
@@ -55,11 +54,8 @@ export async function replicateNow(
     file,
     replicaUrl(forge.config.replica, forge.instance, `repos/${repository.id}`),
   );
-  await forge.litestream.syncNow(file, patienceFor(statSync(file).size));
+  await forge.litestream.syncNow(file);
 }
-
-/** How long the first upload of so many bytes may take: a minute, and what a line of 2 Mbit/s needs; six hours at most. Milliseconds. */
-const patienceFor = (bytes: number): number => Math.min(60_000 + Math.ceil(bytes / 250), 6 * 3_600_000);
 
 /**
  * Stops replicating a repository whose name is closed, when all of it is in the replica: Litestream sends the rest as it lets go, and
