@@ -1,10 +1,15 @@
 import { type FSWatcher, watch } from 'node:fs';
 import { join } from 'node:path';
+import { ControlError } from '../backup/control.ts';
 import type { Forge } from '../forge.ts';
+
+/** How long after a commit could not be sent it is tried again. Milliseconds. */
+const pause = 15_000;
 
 /**
  * Has each commit sent at once: the write-ahead log of a repository changes, Litestream is told to look. Without this a commit waits for
  * Litestream's own intervals, half a second at the median; with it nothing is lost when the kernel drops an event, only that wait is back.
+ * What can't be sent within some seconds is tried again, so that `sent` is told of it after an outage, too.
  * @param sent told how far a file is in the replica after each
  */
 export function nudgeReplication(
@@ -13,19 +18,33 @@ export function nudgeReplication(
 ): FSWatcher {
   const busy = new Set<string>();
   const again = new Set<string>();
+  const owed = new Set<string>();
   const send = async (file: string): Promise<void> => {
     if (busy.has(file)) {
       again.add(file);
       return;
     }
     busy.add(file);
-    // A failure shows in the replica's age, which the loop looks at.
-    const done = await forge.litestream.syncNow(file, 5_000).catch(() => undefined);
-    if (done) sent(file, done.replicatedTxid);
+    try {
+      sent(file, (await forge.litestream.syncNow(file, 5_000)).replicatedTxid);
+    } catch (error) {
+      // A failure shows in the replica's age, which the loop looks at. What Litestream doesn't have is no longer served.
+      if (!isUnknown(error)) sendLater(file);
+    }
     busy.delete(file);
     if (again.delete(file)) await send(file);
+  };
+  const sendLater = (file: string): void => {
+    if (owed.has(file)) return;
+    owed.add(file);
+    setTimeout(() => {
+      owed.delete(file);
+      void send(file);
+    }, pause).unref();
   };
   return watch(forge.paths.repos, (_event, name) => {
     if (name?.endsWith('.fossil-wal')) void send(join(forge.paths.repos, name.slice(0, -'-wal'.length)));
   });
 }
+
+const isUnknown = (error: unknown): boolean => error instanceof ControlError && error.reason === 'unknown';

@@ -2,9 +2,13 @@ import { chownSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { directoryStore } from '../../src/backup/directory-store.ts';
+import { readHighWater } from '../../src/backup/high-water.ts';
+import { listHistory, newestTxid } from '../../src/backup/history.ts';
+import { partKey } from '../../src/backup/location.ts';
 import { eventually, startForge, type TestForge } from './forge.ts';
 import { measured } from './processes.ts';
-import { startPusher } from './pusher.ts';
+import { instanceOf, startPusher } from './pusher.ts';
 import { type S3, startS3 } from './s3.ts';
 
 let s3: S3;
@@ -31,8 +35,10 @@ const isRed = async () => (await forge.cli('status')).code === 4;
 
 describe('a replica in S3, with pushes going on', () => {
   test('the storage is down: red, `backup now` fails, pushes go on, and all of it is sent when it is back', async () => {
+    await using still = await startPusher(forge, 'still', { pushing: false });
     await eventually(isGreen, 30_000, 'green before');
     await s3.stop();
+    expect(await still.one()).toBe(true);
     const red = await eventually(isRed, maxAge + 10_000, 'red');
     measured(`S3 down: red after ${red.toFixed(0)} ms (maxAge ${maxAge} ms)`);
     const pushes = pusher.acknowledged.length;
@@ -61,6 +67,15 @@ describe('a replica in S3, with pushes going on', () => {
     await s3.start();
     const green = await eventually(isGreen, 60_000, 'green again');
     measured(`S3 back: green after ${green.toFixed(0)} ms`);
+    // Nothing is pushed to this one any more: what the outage held back is known to be there all the same.
+    const store = directoryStore(join(s3.folder, 'forge'));
+    const instance = instanceOf(forge.root);
+    const history = await listHistory(store, { kind: 's3' }, partKey(instance, `repos/${still.id}`));
+    await eventually(
+      async () => ((await readHighWater(store, instance)).get(still.id) ?? 0) >= newestTxid(history),
+      60_000,
+      'the mark of what was sent later',
+    );
   });
 
   test('wrong keys: red though Litestream lives; the right ones in the file and a restart mend it', async () => {
