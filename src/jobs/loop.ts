@@ -16,6 +16,7 @@ import { addEvent } from '../store/events.ts';
 import { withLock } from '../system/locks.ts';
 import { adoptStrangers, findStrangers } from './adopt.ts';
 import { backoff } from './backoff.ts';
+import { keptWaiting, mendingLong, type Waiting } from './delay.ts';
 import { guardLogs } from './guard.ts';
 import { keepHighWater } from './high-water.ts';
 import { mend, mendInTurns } from './mend.ts';
@@ -29,8 +30,6 @@ import { watchOwner } from './watch-owner.ts';
 
 export type Loop = { state: () => LoopState; stop: () => Promise<void> };
 
-/** How long one round of mending may take before somebody should look: longer than its slowest repair. Milliseconds. */
-const longMending = 90_000;
 /** Rounds of mending begin each second, and so far apart at least. Milliseconds. */
 const mendPause = 1_500;
 /** How often the canary flies while it is well. One that failed flies again at the next chance, every ten seconds. Milliseconds. */
@@ -57,6 +56,7 @@ export function startLoop(forge: Forge, log: (text: string) => void): Loop {
   let turn = 0;
   let mendedAt = -Infinity;
   let mending: { since: number; found: Finding[] } = { since: 0, found: [] };
+  let waiting: Waiting | undefined;
   let state: LoopState = { startedAt, at: startedAt, findings: [], covered: [], canary: null };
 
   const look = async (): Promise<void> => {
@@ -72,6 +72,7 @@ export function startLoop(forge: Forge, log: (text: string) => void): Loop {
       ...bundle.findings(),
       ...mending.found,
       ...mendingLong(mending.since),
+      ...keptWaiting(waiting),
     ];
     state = { ...state, at: new Date().toISOString(), findings, covered };
     writeLoopState(forge.paths, state);
@@ -80,8 +81,15 @@ export function startLoop(forge: Forge, log: (text: string) => void): Loop {
 
   const mendAll = async (): Promise<void> => {
     mending = { ...mending, since: Date.now() };
-    const found = owner.ours() ? await whenAlone(forge, mendEach, mending.found) : [];
-    mending = { since: 0, found };
+    try {
+      const found = owner.ours() ? await withLock(forge.paths, 'changes', 0, mendEach) : [];
+      mending = { since: 0, found };
+      waiting = undefined;
+    } catch (error) {
+      if (!isBusy(error)) throw error;
+      mending = { ...mending, since: 0 };
+      waiting = { since: waiting?.since ?? Date.now(), why: messageOf(error) };
+    }
   };
 
   /** Every other second; also in between when somebody put a file there, which is to be served within 5 s. */
@@ -109,7 +117,7 @@ export function startLoop(forge: Forge, log: (text: string) => void): Loop {
     // A clock that was set back must not keep it on the ground.
     if (canary?.ok === true && Math.abs(Date.now() - Date.parse(canary.at)) < canaryPause) return;
     try {
-      await whenAlone(forge, () => ensureCanary(forge), undefined);
+      await whenAlone(forge, () => ensureCanary(forge));
       state = { ...state, canary: { ...(await flyCanary(forge)), ok: true, error: null } };
     } catch (error) {
       const at = new Date().toISOString();
@@ -133,7 +141,7 @@ export function startLoop(forge: Forge, log: (text: string) => void): Loop {
     new Cron('*/3 * * * * *', options, watchMirrors(forge)),
     new Cron('35 * * * * *', options, mirrors.check),
     new Cron('50 * * * * *', options, () => bridgeNews(bridgeFindings(forge, Date.now()))),
-    new Cron('0 17 * * * *', options, () => whenAlone(forge, () => clearAway(forge), undefined)),
+    new Cron('0 17 * * * *', options, () => whenAlone(forge, () => clearAway(forge))),
   ];
   const nudge = nudgeReplication(forge, highWater.note);
   void owner.check().then(bundle.check).catch(failed);
@@ -160,15 +168,12 @@ async function clearAway(forge: Forge): Promise<void> {
   await purgeExpired(forge);
 }
 
-/** Only while no command is at work: what looks wrong then may be half of something right. @param otherwise the answer while one is */
-async function whenAlone<T>(forge: Forge, work: () => Promise<T>, otherwise: T): Promise<T>;
-async function whenAlone(forge: Forge, work: () => Promise<unknown>, otherwise: undefined): Promise<void>;
-async function whenAlone(forge: Forge, work: () => Promise<unknown>, otherwise: unknown): Promise<unknown> {
+/** Only while no command is at work: what looks wrong then may be half of something right. */
+async function whenAlone(forge: Forge, work: () => Promise<unknown>): Promise<void> {
   try {
-    return await withLock(forge.paths, 'changes', 0, work);
+    await withLock(forge.paths, 'changes', 0, work);
   } catch (error) {
-    if (isBusy(error)) return otherwise;
-    throw error;
+    if (!isBusy(error)) throw error;
   }
 }
 
@@ -183,16 +188,4 @@ async function guarded(about: string, work: () => Promise<Finding[]>): Promise<F
         : 'See fossilrepo logs management.';
     return [{ level: 'red', about, what: messageOf(error), next }];
   }
-}
-
-function mendingLong(since: number): Finding[] {
-  if (since === 0 || Date.now() - since < longMending) return [];
-  return [
-    {
-      level: 'yellow',
-      about: 'management',
-      what: `The loop has been mending for ${Math.round((Date.now() - since) / 1000)} s: nothing else is mended or adopted meanwhile.`,
-      next: 'It gives up by itself. See fossilrepo logs management for what keeps it waiting.',
-    },
-  ];
 }
