@@ -7,7 +7,7 @@ import { count } from './numbers.ts';
 export function backupCommands(backup: Command): void {
   backup
     .command('status')
-    .description("each repository's replication age and recovery window")
+    .description("each repository's replication age, recovery window and last verification")
     .action(async (_options, command: Command) =>
       (await import('../commands/backup-status.ts')).backupStatus(globals(command)),
     );

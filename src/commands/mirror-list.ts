@@ -4,6 +4,7 @@ import { type DescribedMirror, describeMirror } from '../mirror/describe.ts';
 import type { GlobalOptions } from '../server.ts';
 import { mirrorsOf, servedMirrors } from '../store/mirrors.ts';
 import { findRepositoryById, getRepository } from '../store/repositories.ts';
+import { ago } from '../system/instant.ts';
 import { table } from '../system/table.ts';
 
 /** `fossilrepo mirror list [REPO]`: how each mirror stands. */
@@ -21,7 +22,7 @@ export async function mirrorList(options: GlobalOptions, name: string | undefine
       one.repository,
       one.name,
       stateOf(one),
-      one.lastSuccess === null ? 'never' : `${ago(one.lastSuccess, now)} ago`,
+      one.lastSuccess === null ? 'never' : ago(one.lastSuccess, now),
       one.behind === null ? '?' : String(one.behind),
       untilNext(one, now),
       one.url,
@@ -43,12 +44,10 @@ export async function mirrorList(options: GlobalOptions, name: string | undefine
 export const stateOf = ({ ok, behind }: Pick<DescribedMirror, 'ok' | 'behind'>): string =>
   ok === null ? 'new' : !ok ? 'failing' : behind === 0 ? 'current' : 'behind';
 
-const ago = (instant: string, now: number) =>
-  prettyMilliseconds(Math.max(0, now - Date.parse(instant)), { compact: true });
-
 /** The daily comparison of one that is well needs no telling. */
 function untilNext({ ok, nextTry }: DescribedMirror, now: number): string {
   if (ok === true) return '-';
   if (nextTry === null) return 'when mended';
-  return Date.parse(nextTry) <= now ? 'now' : `in ${ago(new Date(now).toISOString(), Date.parse(nextTry))}`;
+  const left = Date.parse(nextTry) - now;
+  return left <= 0 ? 'now' : `in ${prettyMilliseconds(left, { compact: true })}`;
 }

@@ -1,11 +1,11 @@
 import prettyBytes from 'pretty-bytes';
-import prettyMilliseconds from 'pretty-ms';
 import { coverageNow } from '../backup/coverage-now.ts';
 import { withForge } from '../forge.ts';
 import { addressingOf } from '../health/outside.ts';
 import { listWith } from '../repos/describe.ts';
 import type { GlobalOptions } from '../server.ts';
 import { listRepositories, listTrashed } from '../store/repositories.ts';
+import { ago } from '../system/instant.ts';
 import { table } from '../system/table.ts';
 
 /** `fossilrepo repo list`: what there is, and how old its replica is. */
@@ -42,7 +42,7 @@ export async function repoList(options: GlobalOptions, flags: { trash: boolean }
       one.visibility,
       prettyBytes(one.bytes),
       one.checkins === null ? 'unreadable' : String(one.checkins),
-      one.lastActivity === null ? '-' : `${ago(one.lastActivity)} ago`,
+      one.lastActivity === null ? '-' : ago(one.lastActivity),
       one.ageSeconds === null ? 'none' : `${one.ageSeconds.toFixed(1)} s`,
     ]);
     const text = table(['NAME', 'VISIBILITY', 'SIZE', 'CHECK-INS', 'LAST ACTIVITY', 'REPLICA AGE'], rows);
@@ -52,6 +52,3 @@ export async function repoList(options: GlobalOptions, flags: { trash: boolean }
     );
   });
 }
-
-const ago = (instant: string) =>
-  prettyMilliseconds(Math.max(0, Date.now() - Date.parse(instant)), { compact: true });

@@ -1,5 +1,4 @@
 import chalk from 'chalk';
-import prettyMilliseconds from 'pretty-ms';
 import { exitCodes } from '../errors.ts';
 import { withForge } from '../forge.ts';
 import type { Health } from '../health/health.ts';
@@ -8,6 +7,7 @@ import { healthNow } from '../health/now.ts';
 import { forgeUrl } from '../repos/urls.ts';
 import type { GlobalOptions } from '../server.ts';
 import { newestEvents, type Event } from '../store/events.ts';
+import { ago } from '../system/instant.ts';
 
 /** `fossilrepo status`: on one screen, whether one may sleep. Answers 4 when not. */
 export async function status(options: GlobalOptions): Promise<void> {
@@ -55,8 +55,8 @@ function render(
     `address       ${url}`,
     `replica       ${replica}`,
     `repositories  ${repositories.filter(({ ok }) => ok).length} of ${repositories.length} databases in the replica${oldest}`,
-    `verified      ${verified.inLastWeek} of ${verified.databases} in the last week${verified.last === null ? '' : `, the last ${ago(verified.last)} ago`}`,
-    `canary        ${canary === null ? 'has not flown yet' : canary.ok ? `pushed in ${canary.pushMs} ms, in the replica ${canary.replicaMs} ms later, ${ago(canary.at)} ago` : `failed ${ago(canary.at)} ago`}`,
+    `verified      ${verified.inLastWeek} of ${verified.databases} in the last week${verified.last === null ? '' : `, the last ${ago(verified.last)}`}`,
+    `canary        ${canary === null ? 'has not flown yet' : canary.ok ? `pushed in ${canary.pushMs} ms, in the replica ${canary.replicaMs} ms later, ${ago(canary.at)}` : `failed ${ago(canary.at)}`}`,
     ...(mirrors.mirrors === 0
       ? []
       : [
@@ -67,6 +67,3 @@ function render(
   ];
   return lines.join('\n');
 }
-
-const ago = (instant: string) =>
-  prettyMilliseconds(Math.max(0, Date.now() - Date.parse(instant)), { compact: true });

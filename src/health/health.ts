@@ -2,6 +2,8 @@ import type { Covered } from '../backup/coverage.ts';
 import type { Finding } from './finding.ts';
 import type { LoopState } from './loop-state.ts';
 import {
+  lastVerified,
+  type LastVerified,
   summaryOfVerified,
   verifiedFindings,
   type VerifiedLately,
@@ -16,7 +18,7 @@ export type Health = {
   findings: Finding[];
   repositories: (Covered & {
     /** The last verification that came to an answer; null before the first. */
-    verified: { at: string; ok: boolean; error: string | null } | null;
+    verified: LastVerified | null;
   })[];
   verified: VerifiedSummary;
   canary: LoopState['canary'];
@@ -51,17 +53,12 @@ export function assessHealth(
     ok: level !== 'red',
     level,
     findings: all,
-    repositories: (state?.covered ?? []).map((one) => ({ ...one, verified: shortly(last.get(one.id)) })),
+    repositories: (state?.covered ?? []).map((one) => ({ ...one, verified: lastVerified(last.get(one.id)) })),
     verified: summaryOfVerified(verified, now),
     canary: state?.canary ?? null,
     lookedAt: state?.at ?? null,
   };
 }
-
-const shortly = (one: VerifiedLately['databases'][number]['last']) =>
-  one === undefined
-    ? null
-    : { at: new Date(one.at).toISOString(), ok: one.outcome === 'ok', error: one.error };
 
 function loopFindings(state: LoopState | undefined, now: number): Finding[] {
   if (state && distance(state.at, now) < stale) return [];

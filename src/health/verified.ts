@@ -11,6 +11,9 @@ export type VerifiedLately = {
   databases: readonly { id: string; name: string; createdAt: number; last: Verification | undefined }[];
 };
 
+/** The last verification of one database, as `--json` tells it. `at` is ISO 8601. */
+export type LastVerified = { at: string; ok: boolean; error: string | null };
+
 /** How it stands, in numbers. */
 export type VerifiedSummary = { databases: number; inLastWeek: number; last: string | null };
 
@@ -32,6 +35,12 @@ export function verifiedLately(store: Store): VerifiedLately {
     databases: all.map(({ id, name, createdAt }) => ({ id, name, createdAt, last: last.get(id) })),
   };
 }
+
+/** @returns null before the first */
+export const lastVerified = (one: Verification | undefined): LastVerified | null =>
+  one === undefined
+    ? null
+    : { at: new Date(one.at).toISOString(), ok: one.outcome === 'ok', error: one.error };
 
 export function summaryOfVerified({ databases }: VerifiedLately, now: number): VerifiedSummary {
   const good = databases.flatMap(({ last }) => (last?.outcome === 'ok' ? [last.at] : []));

@@ -1,4 +1,5 @@
 import ms from 'ms';
+import prettyMilliseconds from 'pretty-ms';
 import { OperatorError } from '../errors.ts';
 
 /**
@@ -45,3 +46,7 @@ export function showInstant(instant: Date): string {
   const fraction = local.slice(19, 23);
   return `${local.slice(0, 10)} ${local.slice(11, 19)}${fraction === '.000' ? '' : fraction} ${zone}`;
 }
+
+/** How long ago an instant was, in its largest unit, for a column: `2h ago`. @param instant ISO 8601; one in the future is now */
+export const ago = (instant: string, now = Date.now()): string =>
+  `${prettyMilliseconds(Math.max(0, now - Date.parse(instant)), { compact: true })} ago`;

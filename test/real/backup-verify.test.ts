@@ -30,6 +30,12 @@ const verify = async (forge: TestForge, ...args: string[]) => {
   return { ...said, json: (said.stdout === '' ? undefined : JSON.parse(said.stdout)) as Answer };
 };
 const status = async (forge: TestForge) => JSON.parse((await forge.cli('--json', 'status')).stdout) as Status;
+/** What `backup status` shows under VERIFIED, by name. */
+const verifiedShown = async (forge: TestForge) => {
+  const [head = '', ...rows] = (await forge.cli('backup', 'status')).stdout.split('\n');
+  const cell = (row: string, name: string) => row.slice(head.indexOf(name)).split('  ')[0];
+  return new Map(rows.map((row) => [cell(row, 'NAME'), cell(row, 'VERIFIED')]));
+};
 const left = (forge: TestForge) =>
   readdirSync(join(forge.root, 'data/work/tmp')).filter((name) => name.startsWith('verify-'));
 
@@ -48,6 +54,10 @@ describe.each(['directory', 's3'])('backup verify with a replica in a %s', (kind
   test('a fresh server is green, and says that nothing was verified yet', async () => {
     await eventually(async () => (await status(forge)).level === 'green', 70_000, 'green');
     expect((await status(forge)).verified).toEqual({ databases: 1, inLastWeek: 0, last: null });
+    const shown = await verifiedShown(forge);
+    expect(shown.get('management database')).toBe('never');
+    // It is written to each minute, and no person's.
+    expect([...shown.values()]).toContain('-');
   });
 
   test('everything in service comes out of the replica as it is', async () => {
@@ -63,6 +73,14 @@ describe.each(['directory', 's3'])('backup verify with a replica in a %s', (kind
     const now = await status(forge);
     expect(now.verified).toMatchObject({ databases: 2, inLastWeek: 2 });
     expect(now.repositories.find(({ name }) => name === 'still')?.verified).toMatchObject({ ok: true });
+    const { repositories } = await forge.json<Pick<Status, 'repositories'>>('backup', 'status');
+    expect(repositories.map(({ name, verified }) => [name, verified?.ok])).toEqual(
+      expect.arrayContaining([
+        ['management database', true],
+        ['still', true],
+      ]),
+    );
+    expect((await verifiedShown(forge)).get('still')).toMatch(/^\d+m?s ago$/);
     expect((await forge.cli('status')).stdout).toMatch(
       /verified {6}2 of 2 in the last week, the last \d+ms|s ago/,
     );
@@ -181,6 +199,7 @@ describe('what a verification finds', () => {
     const [finding] = await findingsAbout('flipped');
     expect(finding?.what).toContain(victim.key);
     expect((await status(forge)).level).toBe('red');
+    expect((await verifiedShown(forge)).get('flipped')).toMatch(/^FAILED \d+m?s ago$/);
     expect((await fetch(pusher.url)).status).toBe(200);
     flip(join(replica(), victim.key));
     expect((await verify(forge, 'flipped')).code).toBe(0);
