@@ -31,14 +31,20 @@ export async function bringRepositories(options: GlobalOptions): Promise<void> {
     for (const { id } of all.filter(({ state }) => state === 'creating')) removeRepository(forge.store, id);
     const rows = all.filter(({ state }) => state !== 'creating');
     forge.out.say(`Fetching and checking ${rows.length} repositories:`);
-    let finished = 0;
-    const { done, failed } = await attemptAll(rows, atOnce, async (row) => {
-      const counts = await bringBack(forge, row, { at, known });
-      finished++;
-      const what = counts ? inWords(counts) : 'was there already';
-      forge.out.say(`- ${row.name}: ${what} (${finished} of ${rows.length})`);
-      return counts;
-    }).catch((error: unknown) => ({ done: [], failed: rows.map((item) => ({ item, error })) }));
+    const { done, failed } = await attemptAll(
+      rows,
+      atOnce,
+      (row) => bringBack(forge, row, { at, known }),
+      (ended, count) => {
+        const what =
+          'error' in ended
+            ? 'could not be brought back'
+            : ended.value
+              ? inWords(ended.value)
+              : 'was there already';
+        forge.out.say(`- ${ended.item.name}: ${what}${count}`);
+      },
+    ).catch((error: unknown) => ({ done: [], failed: rows.map((item) => ({ item, error })) }));
     writeLitestreamConfig(forge);
     const problems = failed.map(({ item, error }) => ({ name: item.name, error: messageOf(error) }));
     for (const { name, error } of problems) forge.out.warn(`${name} could not be brought back: ${error}`);

@@ -18,7 +18,7 @@ import { type Forge, withForge } from '../forge.ts';
 import { drainDatabase } from '../repos/drain.ts';
 import { removeDatabase } from '../repos/make.ts';
 import { fetchState } from '../repos/restore/prepare.ts';
-import { inWords } from '../repos/verify.ts';
+import { inWords, type StateCounts } from '../repos/verify.ts';
 import type { GlobalOptions } from '../server.ts';
 import type { Repository } from '../store/repositories.ts';
 import { answerFor, attemptAll } from '../system/attempts.ts';
@@ -49,29 +49,39 @@ export async function restoreInto(
 
 async function writeStates(forge: Forge, rows: readonly Repository[], { at, into }: Wish): Promise<void> {
   forge.out.say(`To ${showInstant(at)}:`);
-  const { done, failed } = await attemptAll(rows, 8, (row) =>
-    writeState(forge, row, at, join(into, `${row.name}.fossil`)),
+  const { done, failed } = await attemptAll(
+    rows,
+    8,
+    (row) => writeState(forge, row, at, join(into, `${row.name}.fossil`)),
+    (ended, count) => {
+      const what = 'error' in ended ? 'could not be written' : inWords(ended.value.counts);
+      forge.out.say(`- ${ended.item.name}: ${what}${count}`);
+    },
   );
   const restored = done.map(({ item, value }) => ({
     name: item.name,
     id: item.id,
     at: at.toISOString(),
     undo: null,
-    file: value,
+    file: value.file,
   }));
   const problems = failed.map(({ item, error }) => ({ name: item.name, error: messageOf(error) }));
   tell(forge.out, { restored, failed: problems });
 }
 
-async function writeState(forge: Forge, row: Repository, at: Date, file: string): Promise<string> {
+async function writeState(
+  forge: Forge,
+  row: Repository,
+  at: Date,
+  file: string,
+): Promise<{ file: string; counts: StateCounts }> {
   refuseExisting(file);
   try {
     const counts = await fetchState(forge, row, at, file);
     // One file, without a log beside it.
     await drainDatabase(file);
     chmodSync(file, 0o600);
-    forge.out.say(`- ${row.name}: ${inWords(counts)}`);
-    return file;
+    return { file, counts };
   } catch (error) {
     removeDatabase(file);
     throw error;

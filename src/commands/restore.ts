@@ -17,6 +17,7 @@ import { parseInstant, showInstant } from '../system/instant.ts';
 import { agreed } from './questions.ts';
 import { restoreInto } from './restore-into.ts';
 import { tellKilled } from './restore-killed.ts';
+import { type Done, doneAs, failures, report } from './restore-report.ts';
 import { chosenRows, nameInService } from './restore-rows.ts';
 
 export type RestoreFlags = {
@@ -61,7 +62,16 @@ async function restoreInPlace(
   const before = flags.undo ? killed : [];
   const rest = rows.filter((row) => !before.some((one) => one.row === row));
   if (at) forge.out.say(`To ${showInstant(at)}:`);
-  const prepared = await attemptAll(rest, 4, (row) => prepare(forge, row, at));
+  const prepared = await attemptAll(
+    rest,
+    4,
+    (row) => (at ? prepareRestore(forge, row, at) : prepareUndo(forge, row)),
+    (ended, count) => {
+      const not = at ? "can't be restored" : "can't be taken back";
+      const what = 'error' in ended ? not : inWords(ended.value.counts);
+      forge.out.say(`- ${ended.item.name}: ${what}${count}`);
+    },
+  );
   const ready = prepared.done.map(({ value }) => value);
   try {
     for (const one of ready) forge.out.say(describeChange(one));
@@ -70,7 +80,19 @@ async function restoreInPlace(
       return;
     }
     if (ready.length > 0) await agree(ready, flags);
-    const restored = await attemptAll(ready, 1, (one) => alone(forge, () => apply(forge, one, flags)));
+    const restored = await attemptAll(
+      ready,
+      1,
+      (one) => alone(forge, () => apply(forge, one, flags)),
+      (ended, count) => {
+        const { row, at: instant } = ended.item;
+        const what =
+          'error' in ended
+            ? `${row.name} was not restored`
+            : `${ended.value.name} is as it was at ${showInstant(instant)}`;
+        forge.out.say(`- ${what}${count}`);
+      },
+    );
     report(
       forge,
       before.map(({ row, restore }) => doneAs(row, new Date(restore.at))),
@@ -98,12 +120,6 @@ function checkFlags(names: readonly string[], flags: RestoreFlags): void {
       next: 'fossilrepo restore demo --at 2026-11-21T14:00, fossilrepo restore demo --undo, fossilrepo restore --all --at 15m',
       exit: 'usage',
     });
-}
-
-async function prepare(forge: Forge, row: Repository, at: Date | undefined): Promise<Prepared> {
-  const prepared = at ? await prepareRestore(forge, row, at) : await prepareUndo(forge, row);
-  forge.out.say(`- ${row.name}: ${inWords(prepared.counts)}`);
-  return prepared;
 }
 
 /** What a person has to know before saying yes. */
@@ -171,48 +187,22 @@ function showPlans(
   answerFor(ready.length + prepared.failed.length, prepared.failed.length);
 }
 
-type Done = { name: string; id: string; at: string; undo: string };
-
 async function apply(forge: Forge, prepared: Prepared, flags: RestoreFlags): Promise<Done> {
   const { row, at } = prepared;
   const name = nameInService(forge, row, flags);
-  await applyRestore(forge, prepared, flags);
-  if (name !== undefined)
-    await applyChange(forge, changeOf(forge, row, { state: 'active', deletedAt: null, name }));
+  const unfinished =
+    (await applyRestore(forge, prepared, flags)) ??
+    (name === undefined ? undefined : await outOfTrash(forge, row, name));
   const now = findRepositoryById(forge.store, row.id)?.name ?? row.name;
-  forge.out.say(`- ${now} is as it was at ${showInstant(at)}`);
-  return doneAs({ id: row.id, name: now }, at);
+  return doneAs({ id: row.id, name: now }, at, unfinished);
 }
 
-const doneAs = ({ name, id }: Pick<Repository, 'name' | 'id'>, at: Date): Done => ({
-  name,
-  id,
-  at: at.toISOString(),
-  undo: `fossilrepo restore ${name} --undo`,
-});
-
-function report(
-  forge: Forge,
-  before: readonly Done[],
-  restored: Attempts<Prepared, Done>,
-  prepared: Attempts<Repository, Prepared>,
-): void {
-  const failed = [
-    ...failures(prepared),
-    ...restored.failed.map(({ item, error }) => ({ name: item.row.name, error: messageOf(error) })),
-  ];
-  const done = [...before, ...restored.done.map(({ value }) => value)];
-  forge.out.result(
-    { restored: done, failed },
-    [
-      ...failed.map(({ name, error }) => `${name} was not restored: ${error}`),
-      ...done.map(
-        ({ name, undo }) => `${name} is restored. It is kept for seven days what was there before: ${undo}`,
-      ),
-    ].join('\n'),
-  );
-  answerFor(done.length + failed.length, failed.length);
+/** @returns why it is not in service, or not all is done for that */
+async function outOfTrash(forge: Forge, row: Repository, name: string): Promise<string | undefined> {
+  try {
+    await applyChange(forge, changeOf(forge, row, { state: 'active', deletedAt: null, name }));
+    return undefined;
+  } catch (error) {
+    return `taking it out of the trash failed: ${messageOf(error)}`;
+  }
 }
-
-const failures = ({ failed }: Attempts<Repository, unknown>) =>
-  failed.map(({ item, error }) => ({ name: item.name, error: messageOf(error) }));

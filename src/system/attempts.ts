@@ -7,22 +7,36 @@ export type Attempts<Item, Value> = {
   failed: { item: Item; error: unknown }[];
 };
 
-/** Does work on each thing, some at once. What fails is in the answer; with only one thing it is thrown, with its own exit code. */
+/** One that ended. */
+export type Attempt<Item, Value> = { item: Item; value: Value } | { item: Item; error: unknown };
+
+/**
+ * Does work on each thing, some at once. What fails is in the answer; with only one thing it is thrown, with its own exit code.
+ * @param told called for each as it ends, with what to put behind it: of several, which one it is, ` (3 of 50)`
+ */
 export async function attemptAll<Item, Value>(
   items: readonly Item[],
   concurrency: number,
   work: (item: Item) => Promise<Value>,
+  told: (ended: Attempt<Item, Value>, count: string) => void = () => undefined,
 ): Promise<Attempts<Item, Value>> {
   const attempts: Attempts<Item, Value> = { done: [], failed: [] };
-  const one = async (item: Item): Promise<void> => {
+  const { done, failed } = attempts;
+  const one = async (item: Item): Promise<Attempt<Item, Value>> => {
     try {
-      attempts.done.push({ item, value: await work(item) });
+      const ended = { item, value: await work(item) };
+      done.push(ended);
+      return ended;
     } catch (error) {
       if (items.length === 1) throw error;
-      attempts.failed.push({ item, error });
+      const ended = { item, error };
+      failed.push(ended);
+      return ended;
     }
   };
-  await pMap(items, one, { concurrency });
+  let ended = 0;
+  const counted = () => (items.length === 1 ? '' : ` (${++ended} of ${items.length})`);
+  await pMap(items, async (item) => told(await one(item), counted()), { concurrency });
   return attempts;
 }
 

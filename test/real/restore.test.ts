@@ -1,16 +1,21 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { pathsUnder, routeMark } from '../../src/config/paths.ts';
 import { newPerson, type Person, type Shown } from './client.ts';
 import { eventually, startForge, type TestForge } from './forge.ts';
+import { pauseManagement } from './pause.ts';
 import { startPusher } from './pusher.ts';
 import { type S3, startS3 } from './s3.ts';
 import { query } from './support/fossil-lab.ts';
 
-type Restored = { restored: { name: string; at: string; undo: string }[]; failed: { name: string }[] };
+type Restored = {
+  restored: { name: string; at: string; undo: string; unfinished: string | null }[];
+  failed: { name: string }[];
+};
 type Planned = {
   repositories: {
     name: string;
@@ -171,9 +176,7 @@ describe.each(['directory', 's3'])('restore from a replica in a %s', (kind) => {
       const folder = join(forge.root, 'given');
       expect((await someone.run(['true'])).code).toBe(0);
       mkdirSync(folder, { recursive: true });
-      await import('node:fs').then(({ chmodSync }) => {
-        chmodSync(folder, 0o777);
-      });
+      chmodSync(folder, 0o777);
       await restore('dry', '--at', at.toISOString(), '--into', folder);
       expect(readdirSync(folder)).toEqual(['dry.fossil']);
       expect(checkinsIn(join(folder, 'dry.fossil'))).toEqual(pusher.acknowledged.slice(0, 1));
@@ -284,6 +287,36 @@ describe.each(['directory', 's3'])('restore from a replica in a %s', (kind) => {
     expect(pusher.lostLive()).toEqual([]);
   });
 
+  test('what fails after the exchange is told as that: the state is in its place, and the rest is done by itself', async () => {
+    await using pusher = await startPusher(forge, 'shut', { pushing: false });
+    await pusher.one();
+    await sleep(1_500);
+    const at = new Date();
+    await pusher.one();
+    // Its loop would mend that at once.
+    const resume = await pauseManagement(forge);
+    try {
+      rmSync(routeMark(pathsUnder(forge.root), 'shut'));
+      const said = await forge.cli('--json', 'restore', 'shut', '--at', at.toISOString(), '--yes');
+      expect(said.code, said.stderr).toBe(6);
+      const { restored, failed } = JSON.parse(said.stdout) as Restored;
+      expect(failed).toEqual([]);
+      expect(restored).toMatchObject([{ name: 'shut', undo: 'fossilrepo restore shut --undo' }]);
+      expect(restored[0]?.unfinished).toMatch(/does not answer: HTTP 404/);
+      expect(checkinsIn(pusher.path)).toEqual(pusher.acknowledged.slice(0, 1));
+      const undone = await forge.cli('restore', 'shut', '--undo', '--yes');
+      expect(undone.code, undone.stderr).toBe(6);
+      expect(undone.stdout).toContain('shut is restored.');
+      expect(undone.stdout).toContain('What comes after that failed for shut: ');
+      expect(undone.stdout + undone.stderr).not.toContain('not restored');
+      expect(checkinsIn(pusher.path)).toEqual(pusher.acknowledged);
+    } finally {
+      resume();
+    }
+    await eventually(async () => (await fetch(pusher.url)).status === 200, 30_000, 'it is served again');
+    expect(await pusher.one()).toBe(true);
+  });
+
   test('several to one instant; one that can not be restored does not keep the others from it', async () => {
     await forge.json('repo', 'create', 'one');
     await forge.json('repo', 'create', 'two');
@@ -305,6 +338,10 @@ describe.each(['directory', 's3'])('restore from a replica in a %s', (kind) => {
     const { restored, failed } = JSON.parse(said.stdout) as Restored;
     expect(restored.map(({ name }) => name).sort()).toEqual(['one', 'two']);
     expect(failed).toMatchObject([{ name: 'three' }]);
+    for (const count of ['1 of 3', '2 of 3', '3 of 3', '1 of 2', '2 of 2'])
+      expect(said.stderr.split(`(${count})`), count).toHaveLength(2);
+    expect(said.stderr).toMatch(/^- three: can't be restored \(\d of 3\)$/m);
+    expect(said.stderr).toMatch(/^- (one|two) is as it was at .* \(2 of 2\)$/m);
     const all = await forge.cli('--json', 'restore', '--all', '--at', at.toISOString(), '--yes');
     expect(all.code, all.stdout + all.stderr).toBe(0);
     expect(all.stderr).toContain('three');

@@ -34,14 +34,15 @@ export function planRestore(
 }
 
 /**
- * Does it. The caller holds the `changes` lock. What was there is kept for `--undo`. A failure leaves the former or the new state, open.
- * @throws OperatorError: usage when the repository was renamed, deleted or restored meanwhile
+ * Does it. The caller holds the `changes` lock. What was there is kept for `--undo`. A failure leaves the former state, open.
+ * @returns what failed after the new state was in its place, which is open then; undefined when nothing did
+ * @throws OperatorError: busy when the repository was renamed, deleted or restored meanwhile
  */
 export async function applyRestore(
   forge: Forge,
   prepared: PreparedRestore,
   options: { shun: boolean },
-): Promise<void> {
+): Promise<string | undefined> {
   const { id, row, kind, at, file } = prepared;
   refuseWhileFenced(forge.store);
   refuseChanged(row, findRepositoryById(forge.store, row.id));
@@ -50,16 +51,14 @@ export async function applyRestore(
   const receipt = lastReceipt(join(forge.paths.data, file));
   const restore = { id, repository: row.id, kind, at: at.getTime(), undoFile, receipt };
   beginRestore(forge.store, restore);
+  let failure: { error: unknown } | undefined;
   try {
     await applyRepositorySteps(steps, forge);
   } catch (error) {
-    if (!concludeRestore(forge, restore, row, { interrupted: false })) throw error;
-    throw new OperatorError(`${row.name} has its former state again, but: ${messageOf(error)}`, {
-      next: 'See fossilrepo status: what is not done yet is done by itself. Or take it back with --undo.',
-      cause: error,
-    });
+    failure = { error };
   }
-  concludeRestore(forge, restore, row, { interrupted: false });
+  const done = concludeRestore(forge, restore, row, { interrupted: false });
+  if (failure && !done) throw failure.error;
   addEvent(forge.store, {
     kind: kind === 'undo' ? 'undone' : 'restored',
     text:
@@ -68,6 +67,7 @@ export async function applyRestore(
         : `${row.name} is as it was at ${showInstant(at)}`,
     repository: row.id,
   });
+  return failure && messageOf(failure.error);
 }
 
 function refuseChanged(before: Repository, now: Repository | undefined): void {
