@@ -96,11 +96,12 @@ export async function stopReplicating(forge: Pick<Forge, 'litestream'>, file: st
   });
 }
 
-/** Destroys a repository's history in the replica. */
+/** Destroys a repository's history in the replica. @throws OperatorError when the replica isn't ours to write to */
 export async function eraseHistory(
-  forge: Pick<Forge, 'config' | 'instance' | 'secrets'>,
+  forge: Pick<Forge, 'config' | 'instance' | 'secrets' | 'store'>,
   id: string,
 ): Promise<void> {
+  refuseWhileFenced(forge.store);
   const store = openReplicaStore(forge.config.replica, forge.secrets.storage);
   await deleteAll(store, `${partKey(forge.instance, `repos/${id}`)}/`);
 }

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { chownSync, existsSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newPerson, type Person, type Shown } from './client.ts';
@@ -159,6 +160,10 @@ describe.each(['directory', 's3'])('a whole server from its replica in a %s', (k
 
   test('the former server, started again, writes nothing and says why', async () => {
     await bare.stop();
+    // Here it is in the trash still, and there it is in service again.
+    const database = new DatabaseSync(join(former.root, 'var/lib/fossilrepo/fossilrepo.db'));
+    database.exec("UPDATE repository SET deleted_at = deleted_at - 40 * 86400000 WHERE name = 'gone'");
+    database.close();
     // It never says that it works, so nobody waits for that.
     const starting = former.start().catch(() => undefined);
     const said = async () => {
@@ -167,12 +172,16 @@ describe.each(['directory', 's3'])('a whole server from its replica in a %s', (k
     };
     await eventually(said, 30_000, 'the former server says whose the replica is');
     expect((await former.cli('backup', 'now')).code).not.toBe(0);
+    const purge = await former.cli('repo', 'purge', 'gone', '--yes');
+    expect(purge.code).not.toBe(0);
+    expect(purge.stderr).toContain('Nothing may be written to the replica');
     await former.stop();
     await starting;
     await bare.start();
     expect((await bare.cli('status')).code).toBe(0);
-    const database = join(bare.root, 'var/lib/fossilrepo/fossilrepo.db');
-    expect(query(database, "SELECT value FROM setting WHERE key = 'replica.generation'")).toEqual([
+    expect((await bare.cli('backup', 'list', 'gone')).code).toBe(0);
+    const managed = join(bare.root, 'var/lib/fossilrepo/fossilrepo.db');
+    expect(query(managed, "SELECT value FROM setting WHERE key = 'replica.generation'")).toEqual([
       { value: '1' },
     ]);
   });
