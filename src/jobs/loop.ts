@@ -34,6 +34,8 @@ export type Loop = { state: () => LoopState; stop: () => Promise<void> };
 const mendPause = 1_500;
 /** How often the canary flies while it is well. One that failed flies again at the next chance, every ten seconds. Milliseconds. */
 const canaryPause = 55_000;
+/** What was kept for a while is cleared away at the start, and then so far apart: not every server is up for long. Milliseconds. */
+const clearPause = 3_600_000;
 
 /**
  * What `serve` does by itself: look at files, database and Litestream, mend what differs, adopt what was put there, ask the replica
@@ -55,6 +57,7 @@ export function startLoop(forge: Forge, log: (text: string) => void): Loop {
   const mirrors = verifyMirrorsDaily(forge, log);
   let turn = 0;
   let mendedAt = -Infinity;
+  let clearedAt = -Infinity;
   let mending: { since: number; found: Finding[] } = { since: 0, found: [] };
   let waiting: Waiting | undefined;
   let state: LoopState = { startedAt, at: startedAt, findings: [], covered: [], canary: null };
@@ -126,6 +129,15 @@ export function startLoop(forge: Forge, log: (text: string) => void): Loop {
     }
   };
 
+  const clear = async (): Promise<void> => {
+    // What lies in the replica may be another server's meanwhile.
+    if (!owner.ours() || performance.now() - clearedAt < clearPause) return;
+    await whenAlone(forge, () => {
+      clearedAt = performance.now();
+      return clearAway(forge);
+    });
+  };
+
   const options = { protect: true, catch: failed };
   const jobs = [
     new Cron('*/2 * * * * *', options, look),
@@ -141,7 +153,7 @@ export function startLoop(forge: Forge, log: (text: string) => void): Loop {
     new Cron('*/3 * * * * *', options, watchMirrors(forge)),
     new Cron('35 * * * * *', options, mirrors.check),
     new Cron('50 * * * * *', options, () => bridgeNews(bridgeFindings(forge, Date.now()))),
-    new Cron('0 17 * * * *', options, () => whenAlone(forge, () => clearAway(forge))),
+    new Cron('*/10 * * * * *', options, clear),
   ];
   const nudge = nudgeReplication(forge, highWater.note);
   void owner.check().then(bundle.check).catch(failed);

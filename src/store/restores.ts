@@ -88,15 +88,14 @@ export function lastRestore(store: Store, repository: string): Restore | undefin
 export const noteTold = (store: Store, id: string): number =>
   change(store, 'UPDATE restore SET interrupted = 0 WHERE id = ?', id);
 
-/** The last one of a repository that was done and can be taken back. */
-export function undoableRestore(store: Store, repository: string): Restore | undefined {
+/** The last one of a repository that was done: the one that can be taken back, as long as its former state is kept. */
+export function lastDoneRestore(store: Store, repository: string): Restore | undefined {
   const row = first(
     store,
     `SELECT * FROM restore WHERE repository = ? AND outcome = 'done' ORDER BY begun_at DESC, rowid DESC LIMIT 1`,
     repository,
   );
-  const found = row && read(row);
-  return found?.undoFile == null ? undefined : found;
+  return row && read(row);
 }
 
 /** Those whose former state is kept. */

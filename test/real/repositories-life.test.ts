@@ -8,6 +8,7 @@ import { programHome } from '../../src/config/paths.ts';
 import { run } from '../../src/system/run.ts';
 import { type Person, newPerson, type Shown } from './client.ts';
 import { eventually, startForge, type TestForge } from './forge.ts';
+import { startPusher } from './pusher.ts';
 import { query } from './support/fossil-lab.ts';
 
 let forge: TestForge;
@@ -255,6 +256,87 @@ describe('repo delete', () => {
     expect((await forge.cli('repo', 'purge', 'twice', '--yes')).code).toBe(2);
     expect((await forge.cli('repo', 'list', '--trash')).stdout).not.toContain('twice');
     expect((await forge.cli('repo', 'show', 'twice')).code).toBe(0);
+  });
+});
+
+describe('what is kept for a while', () => {
+  const day = 24 * 3_600_000;
+  const management = () => join(forge.root, 'var/lib/fossilrepo/fossilrepo.db');
+  const change = (sql: string) => {
+    using database = new DatabaseSync(management(), { timeout: 10_000 });
+    database.exec(sql);
+  };
+  const undoOf = (id: string) => {
+    const folder = join(forge.root, 'data/work/undo');
+    return readdirSync(folder)
+      .filter((name) => name.endsWith('.fossil'))
+      .map((name) => join(folder, name))
+      .filter(
+        (file) => query(file, "SELECT value FROM config WHERE name = 'fossilrepo-id'")[0]?.['value'] === id,
+      );
+  };
+  const files = (folder: string) =>
+    existsSync(folder)
+      ? readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
+      : [];
+
+  test('is there until its time is over; then it is gone from the disk and the replica, and that is said', async () => {
+    await using fresh = await startPusher(forge, 'undo-fresh', { pushing: false });
+    await using stale = await startPusher(forge, 'undo-stale', { pushing: false });
+    const both = [fresh, stale];
+    for (const pusher of both) await pusher.one();
+    await sleep(1_500);
+    const early = new Date();
+    for (const pusher of both) await pusher.one();
+    await sleep(1_500);
+    const late = new Date();
+    await forge.json('restore', 'undo-fresh', 'undo-stale', '--at', early.toISOString(), '--yes');
+    for (const pusher of both) expect(undoOf(pusher.id)).toHaveLength(1);
+    for (const name of ['trash-fresh', 'trash-stale']) await create(name);
+    const { id } = await forge.json<Shown>('repo', 'show', 'trash-stale');
+    for (const name of ['trash-fresh', 'trash-stale']) await forge.json('repo', 'delete', name, '--yes');
+    const trashed = join(forge.root, `data/work/trash/${id}.fossil`);
+    const replica = replicaOf(id);
+    expect(existsSync(trashed)).toBe(true);
+    expect(files(replica)).not.toEqual([]);
+
+    const older = (table: string, column: string, days: number, where: string) =>
+      change(`UPDATE ${table} SET ${column} = ${column} - ${Math.round(days * day)} WHERE ${where}`);
+    older('restore', 'begun_at', 6.9, `repository = '${fresh.id}'`);
+    older('restore', 'begun_at', 7.1, `repository = '${stale.id}'`);
+    older('repository', 'deleted_at', 29.9, "name = 'trash-fresh'");
+    older('repository', 'deleted_at', 30.1, "name = 'trash-stale'");
+    await forge.stop();
+    await forge.start();
+    await eventually(() => files(replica).length === 0 && !existsSync(trashed), 60_000, 'it is purged');
+
+    expect(undoOf(stale.id)).toEqual([]);
+    const refused = await forge.cli('restore', 'undo-stale', '--undo', '--yes');
+    expect(refused.code).toBe(2);
+    expect(refused.stderr).toMatch(/The restore of undo-stale on .* can't be taken back any more/);
+    expect(refused.stderr).toContain('kept for seven days');
+    expect(checkinsIn(stale.path)).toHaveLength(2);
+    await forge.json('restore', 'undo-stale', '--at', late.toISOString(), '--yes');
+    expect(stale.lostLive()).toEqual([]);
+    await forge.json('restore', 'undo-fresh', '--undo', '--yes');
+    expect(fresh.lostLive()).toEqual([]);
+
+    const trash = await forge.cli('repo', 'list', '--trash');
+    expect(trash.stdout).toContain('trash-fresh');
+    expect(trash.stdout).not.toContain('trash-stale');
+    for (const command of [
+      ['repo', 'undelete', id],
+      ['restore', id, '--at', early.toISOString(), '--yes'],
+      ['backup', 'list', id],
+    ]) {
+      const said = await forge.cli(...command);
+      expect(said.code, said.stderr).toBe(2);
+      expect(said.stderr).toContain(`There is no ${id} in the trash`);
+    }
+    expect(query(management(), "SELECT text FROM event WHERE kind = 'purged'")).toEqual([
+      { text: 'trash-stale had been in the trash for long enough, and is gone' },
+    ]);
+    expect(await forge.json('repo', 'undelete', 'trash-fresh')).toMatchObject({ checkins: 1 });
   });
 });
 

@@ -7,7 +7,7 @@ import { removeDatabase } from '../make.ts';
 type Keeper = Pick<Forge, 'paths' | 'store'>;
 
 /** How long the state before a restore is kept. Milliseconds. */
-const undoKept = 7 * 24 * 3_600_000;
+export const undoKept = 7 * 24 * 3_600_000;
 
 /** Removes what is kept of former states for longer than it is promised, and forgets what has been put back. */
 export function dropOldUndos(forge: Keeper, now = Date.now()): void {

@@ -4,8 +4,10 @@ import { join } from 'node:path';
 import { OperatorError } from '../../errors.ts';
 import type { Forge } from '../../forge.ts';
 import type { Repository } from '../../store/repositories.ts';
-import { undoableRestore } from '../../store/restores.ts';
+import { lastDoneRestore, type Restore } from '../../store/restores.ts';
+import { showInstant } from '../../system/instant.ts';
 import { type Newer, newerThan } from '../contents/receipts.ts';
+import { undoKept } from './kept.ts';
 import { changeBy, checkState, type PreparedRestore } from './prepare.ts';
 
 /** A restore that can be taken back, and what was pushed since. */
@@ -16,13 +18,10 @@ export type PreparedUndo = PreparedRestore & { newer: Newer };
  * @throws OperatorError (usage) when there is none, or it is too old
  */
 export async function prepareUndo(forge: Forge, row: Repository): Promise<PreparedUndo> {
-  const last = undoableRestore(forge.store, row.id);
+  const last = lastDoneRestore(forge.store, row.id);
   const file = last?.undoFile;
   if (last === undefined || file == null || !existsSync(join(forge.paths.data, file)))
-    throw new OperatorError(`There is no restore of ${row.name} that could be taken back.`, {
-      next: 'What was there before one is kept for seven days. fossilrepo restore --at brings back any moment in the window.',
-      exit: 'usage',
-    });
+    throw notThere(row.name, last);
   const state = join(forge.paths.data, file);
   return {
     id: randomUUID(),
@@ -34,4 +33,17 @@ export async function prepareUndo(forge: Forge, row: Repository): Promise<Prepar
     difference: changeBy(forge, row, state),
     newer: newerThan(join(forge.paths.data, row.file), last.receipt),
   };
+}
+
+function notThere(name: string, last: Restore | undefined): OperatorError {
+  const expired = last !== undefined && Date.now() - last.begunAt > undoKept;
+  return new OperatorError(
+    expired
+      ? `The restore of ${name} on ${showInstant(new Date(last.begunAt))} can't be taken back any more.`
+      : `There is no restore of ${name} that could be taken back.`,
+    {
+      next: 'What was there before one is kept for seven days. fossilrepo restore --at brings back any moment in the window.',
+      exit: 'usage',
+    },
+  );
 }
