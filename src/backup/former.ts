@@ -4,7 +4,7 @@ import { messageOf, OperatorError } from '../errors.ts';
 import type { Secret } from '../secrets/secret.ts';
 import { type Bundle, openBundle } from '../secrets/bundle/format.ts';
 import { allRepositories, type Repository } from '../store/repositories.ts';
-import { instanceId, openStore } from '../store/store.ts';
+import { instanceId, NewerDatabase, openStore, type Store } from '../store/store.ts';
 import { newestBundle, readBundle } from './bundles.ts';
 import { fetchRemote, findRemote, type ReplicaSource } from './fetch.ts';
 import { readHighWater } from './high-water.ts';
@@ -47,7 +47,10 @@ export async function readFormerBundle(
   return { bundle: await openBundle(await readBundle(store, stored), identity), at: stored.at };
 }
 
-/** Writes the management database of an instant into a new file, and looks whether it is that server's. */
+/**
+ * Writes the management database of an instant into a new file, brings its tables up to date, and looks whether it is that server's.
+ * @throws OperatorError when it is not, is damaged, or a newer fossilrepo's
+ */
 export async function fetchManagement(
   source: ReplicaSource,
   at: Date | undefined,
@@ -56,7 +59,7 @@ export async function fetchManagement(
   const known = await highWaterOf(source);
   const remote = await findRemote(source, 'management', { at, known: known.get('management') ?? 0 });
   await fetchRemote(source, remote, file);
-  using store = openStore({ database: file }, { create: false });
+  using store = openFetched(file);
   const [said] = store.database.prepare('PRAGMA integrity_check').all();
   if (said?.['integrity_check'] !== 'ok')
     throw new OperatorError(
@@ -70,6 +73,18 @@ export async function fetchManagement(
     throw new OperatorError('What the replica has as the management database is of another server.', {
       exit: 'check',
     });
+}
+
+function openFetched(database: string): Store {
+  try {
+    return openStore({ database }, { create: false });
+  } catch (error) {
+    if (!(error instanceof NewerDatabase)) throw error;
+    throw new OperatorError('The server in the replica was run by a newer fossilrepo than this one.', {
+      next: 'Bring it back with that version or a newer one, or as it was before its upgrade: --at.',
+      cause: error,
+    });
+  }
 }
 
 /** Everything that a management database names, and whether the replica has it. Reads lists and headers only. */

@@ -17,11 +17,21 @@ export type Store = {
   readonly [Symbol.dispose]: () => void;
 };
 
+/** A management database whose tables are a newer fossilrepo's. */
+export class NewerDatabase extends OperatorError {
+  constructor(file: string, schema: number) {
+    super(
+      `${file} was written by a newer fossilrepo (schema ${schema}, and this one knows ${migrations.length}).`,
+      { next: 'Use that version, or restore the database from before the upgrade.' },
+    );
+  }
+}
+
 /**
  * Opens the management database, brings its tables up to date, and makes it when it isn't there (mode 0600, for the
  * owner of the folder it lies in). WAL mode, which Litestream needs; waits 5 s for another writer.
  * @param options.create false: a missing database is an error, for commands that only make sense on an installed server
- * @throws OperatorError when it is missing and must not be made, or was written by a newer fossilrepo
+ * @throws OperatorError when it is missing and must not be made; NewerDatabase, and it is left as it is
  */
 export function openStore(paths: Pick<Paths, 'database'>, options: { create?: boolean } = {}): Store {
   const file = paths.database;
@@ -74,10 +84,7 @@ function migrate(database: DatabaseSync, file: string): void {
   try {
     // Read again: another process may have migrated while this one waited.
     const from = version();
-    if (from > migrations.length)
-      throw new OperatorError(`${file} was written by a newer fossilrepo (schema ${from}).`, {
-        next: 'Use that version, or restore the database from before the upgrade.',
-      });
+    if (from > migrations.length) throw new NewerDatabase(file, from);
     for (const sql of migrations.slice(from)) database.exec(sql);
     database.exec(`PRAGMA user_version = ${migrations.length}`);
     database.exec('COMMIT');

@@ -31,6 +31,25 @@ const bundle: Bundle = {
     { path: 'etc/fossilrepo/fossilrepo.yaml', mode: 0o644, owner: 'root', base64: '' },
   ],
 };
+/** A bundle as fossilrepo 0.1.0 sealed it, and its recovery key, which opens nothing else. */
+const firstVersion = {
+  key: 'AGE-SECRET-KEY-1ZGCZ5HK5YT8JHRCKVCPP0NN9T0AAMX0UDTPXT8D7SSXWW38NXZHSCPZ9VS',
+  text: `-----BEGIN AGE ENCRYPTED FILE-----
+YWdlLWVuY3J5cHRpb24ub3JnL3YxCi0+IFgyNTUxOSBEUmltaDJ1UVpicTNUSGV2
+Y1V4M1pYVVIwa3BWbm1Jb1VEVVZtMXhlbUIwClA3NmdPeEgvdWI2cTZheW82VkMr
+VUtvT0NnanFTbGROOWJrcE13MGxIK0EKLS0tIGZzTE9jZ3JLeGk4NXRaRnlKMnZi
+QW8yTHBHUUhKcloxNXZrUkY4ajc2WEkK25wswkgJJVj9lg2HVjctBnxu3HoudHJi
+H1egqQ3VqurDv6Q8SizdsJhF5BBQNzf8OuMV2ag5EZeimmUzKch12vW5njGcbjDW
+cMsJv5i8sTF3w6Ho1hjsJxNwxVSVDqrSYpiXyVS2AeWoK/JJyBhLSCBSk6wt5neV
+gLpK8n8zyutBZi5R3iz2qMj++e9whUsRui7PdAbjhFLO7VKk+qLeoX3wmOEmUZo6
+oISq1P0B/wjxjLwLIhsNSAphHusp6PhCgPnsNl+W3/WoU5ZtxRS9Vv/A+NUJmOcJ
+Uuu0L96BxSiCVgzoEP6q9b1KujvmqRfRUkMDoWQJn/WufsTyATACgZzDQwNSnFpp
+4PntIPMluwhf3o3hgcrGN7+VYLOCVmlm7jmsr9haBMN5l09orYRZ3aJELiWMpnKG
+yQUDA09O5RUbHhb2HNb0eV+g44OOz+0An9+ljOXC+6tW3uupaV7Tfp7QYVSeoSse
+lnmZKPvupY6IupB3OqmMul4q1WaLUwVuRg==
+-----END AGE ENCRYPTED FILE-----
+`,
+};
 /** What a refusal says, all of it. */
 const refusal = async (opening: Promise<unknown>) =>
   inspect(
@@ -80,6 +99,30 @@ describe('a sealed bundle', () => {
     const flipped = `${text.slice(0, at)}${text[at] === 'A' ? 'B' : 'A'}${text.slice(at + 1)}`;
     for (const broken of [flipped, text.slice(0, 300), '', 'hello'])
       expect(await refusal(openBundle(broken, identity))).toContain('damaged, or is none');
+  });
+
+  test('of the first version, as it lies in replicas, opens', async () => {
+    expect(await openBundle(firstVersion.text, secret(firstVersion.key))).toEqual({
+      version: 1,
+      instance: '5f3c7a52-0b1e-4a59-9f0e-3d1f6b8f2a11',
+      madeAt: '2026-11-21T13:00:00.123Z',
+      hostname: 'forge',
+      fossilrepo: '0.1.0',
+      files: [
+        {
+          path: 'etc/fossilrepo/secrets/instance-key',
+          mode: 0o600,
+          owner: 'root',
+          base64: base64('\0\xff hush-hush\n'),
+        },
+        {
+          path: 'var/lib/fossilrepo/home/edge/acme/one.key',
+          mode: 0o600,
+          owner: 'edge',
+          base64: base64('a key\n'),
+        },
+      ],
+    });
   });
 
   test('of a newer version, or with other content, is refused', async () => {

@@ -57,8 +57,14 @@ describe('the database', () => {
   });
 
   test('of a newer version is refused and left alone', () => {
+    const id = createInstance(store);
     store.database.exec('PRAGMA user_version = 99');
-    expect(() => openStore(paths)).toThrow('newer fossilrepo');
+    expect(() => openStore(paths)).toThrow('newer fossilrepo (schema 99, and this one knows');
+    expect(() => openStore(paths)).toThrow(
+      expect.objectContaining({ next: expect.stringContaining('Use that version') as unknown }),
+    );
+    expect(store.database.prepare('PRAGMA user_version').get()).toEqual({ user_version: 99 });
+    expect(instanceId(store)).toBe(id);
   });
 
   test('is not made where it has to be there', () => {
