@@ -5,6 +5,10 @@ import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { pathsUnder, routeMark } from '../../src/config/paths.ts';
+import { loadSecrets } from '../../src/secrets/load.ts';
+import { seal } from '../../src/secrets/seal.ts';
+import { insertMember, updateMember } from '../../src/store/members.ts';
+import { openStore } from '../../src/store/store.ts';
 import { newPerson, type Person, type Shown } from './client.ts';
 import { eventually, startForge, type TestForge } from './forge.ts';
 import { pauseManagement } from './pause.ts';
@@ -147,6 +151,69 @@ describe.each(['directory', 's3'])('restore from a replica in a %s', (kind) => {
     expect(await someone.canClone(now.replace('://', `://admin:${token}@`))).toBe(false);
     token = (await forge.json<{ token: string }>('user', 'token', 'admin')).token;
     expect(await someone.canClone(now.replace('://', `://admin:${token}@`))).toBe(true);
+  });
+
+  test('a member who was revoked and a token that was replaced stay outside, whatever state comes back', async () => {
+    await using pusher = await startPusher(forge, 'members', { pushing: false });
+    await pusher.one();
+    const paths = pathsUnder(forge.root);
+    using store = openStore(paths);
+    const { id } = insertMember(store, {
+      login: 'eve',
+      administrator: true,
+      passwordHash: '',
+      sealedToken: seal(loadSecrets(paths).instanceKey, 'token:eve', 'none yet'),
+    });
+    const rotate = async (login: string) =>
+      (await forge.json<{ token: string }>('user', 'token', login, '--rotate')).token;
+    const hers = await rotate('eve');
+    const folder = await someone.checkout(pusher.cloneUrl, `eve:${hers}`);
+    const say = async (name: string) => {
+      await someone.commit(folder, name, name);
+      return someone.push(folder);
+    };
+    expect(await say('hello.txt')).toBe(true);
+    const then = checkinsIn(pusher.path);
+    await sleep(1_500);
+    const at = new Date();
+    await sleep(1_200);
+    await pusher.one();
+    const today = checkinsIn(pusher.path);
+    const former = token;
+    updateMember(store, id, { disabledAt: Date.now() });
+    token = await rotate('admin');
+
+    const letIn = async (login: string, password: string) =>
+      someone.canClone(pusher.cloneUrl.replace('://', `://${login}:${password}@`));
+    let tries = 0;
+    const outside = async (had: string[]) => {
+      expect(await letIn('eve', hers)).toBe(false);
+      expect(await letIn('admin', former)).toBe(false);
+      expect(await say(`late-${++tries}.txt`)).toBe(false);
+      // With the administrator's former token in its clone.
+      expect(await pusher.push()).toBe(false);
+      expect(checkinsIn(pusher.path)).toEqual(had);
+      expect(await letIn('admin', token)).toBe(true);
+    };
+    await outside(today);
+    // As it was then it would let both in.
+    const given = join(forge.root, 'as-it-was');
+    mkdirSync(given);
+    chmodSync(given, 0o777);
+    await restore('members', '--at', at.toISOString(), '--into', given);
+    const users = "SELECT login FROM user WHERE pw <> '' AND cap <> '' ORDER BY login";
+    expect(query(join(given, 'members.fossil'), users)).toEqual([{ login: 'admin' }, { login: 'eve' }]);
+    // Its loop would mend what a restore forgets.
+    const resume = await pauseManagement(forge);
+    try {
+      await restore('members', '--at', at.toISOString());
+      await outside(then);
+      await restore('members', '--undo');
+      await outside(today);
+      expect(query(pusher.path, users)).toEqual([{ login: 'admin' }]);
+    } finally {
+      resume();
+    }
   });
 
   test('--dry-run shows what would change and changes nothing; --into only writes the file', async () => {
