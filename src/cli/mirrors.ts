@@ -37,6 +37,18 @@ export function mirrorCommands(program: Command): void {
     .action(async (repository: string, name: string | undefined, _options, command: Command) =>
       (await import('../commands/mirror-show.ts')).mirrorShow(globals(command), repository, name),
     );
+  mirror
+    .command('log [repository] [name]')
+    .description('what was brought to mirrors, and what could not be: the newest first, for 90 days')
+    .option('--since <time>', '2026-11-21T14:00, with or without zone, or an age: 12h, 30d', '7d')
+    .action(async (repository: string | undefined, name: string | undefined, _options, command: Command) =>
+      (await import('../commands/mirror-log.ts')).mirrorLog(
+        globals(command),
+        repository,
+        name,
+        command.opts(),
+      ),
+    );
   settings(
     mirror
       .command('configure <repository> [name]')

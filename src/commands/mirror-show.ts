@@ -1,17 +1,16 @@
-import prettyBytes from 'pretty-bytes';
-import prettyMilliseconds from 'pretty-ms';
 import { OperatorError } from '../errors.ts';
 import { type Forge, withForge } from '../forge.ts';
 import type { DescribedPart } from '../mirror/describe-parts.ts';
+import { describeRun } from '../mirror/describe-run.ts';
 import { type DescribedMirror, describeMirror } from '../mirror/describe.ts';
 import type { GlobalOptions } from '../server.ts';
 import { type PushedRef, pushedRefs } from '../store/mirror-refs.ts';
 import { type Mirror, mirrorsOf } from '../store/mirrors.ts';
 import { getRepository, type Repository } from '../store/repositories.ts';
-import { type SyncRun, syncRunsOf } from '../store/sync-runs.ts';
+import { type LoggedRun, syncRuns } from '../store/sync-runs.ts';
 import { showInstant } from '../system/instant.ts';
 
-/** Runs that are shown. */
+/** Runs that are shown; `mirror log` has all. */
 const shownRuns = 10;
 
 /** `fossilrepo mirror show REPO [NAME]`: one mirror with its settings, its refs, and what was pushed lately. */
@@ -25,7 +24,7 @@ export async function mirrorShow(
     const mirror = mirrorNamed(forge, row, name);
     const described = describeMirror(forge, row, mirror);
     const refs = pushedRefs(forge.store, mirror.id);
-    const runs = syncRunsOf(forge.store, mirror.id, shownRuns);
+    const runs = syncRuns(forge.store, { mirror: mirror.id, limit: shownRuns });
     const renamed = refs.filter(({ name: inFossil }) => inFossil !== null);
     forge.out.result(
       {
@@ -118,14 +117,13 @@ const renamedLines = (renamed: readonly PushedRef[]): string[] =>
     return `renamed         ${kind} ${name ?? ''} is ${ref.replace(/^refs\/(heads|tags)\//, '')} there`;
   });
 
-const runLines = (runs: readonly SyncRun[]): string[] =>
+const runLines = (runs: readonly LoggedRun[]): string[] =>
   runs.length === 0
     ? []
     : [
         '',
         'lately',
-        ...runs.map(({ at, why, error, pushed, commits, bytes, tookMs }) => {
-          const what = `${pushed} refs, ${commits} commits, ${prettyBytes(bytes ?? 0)} in ${prettyMilliseconds(tookMs)} (${why})`;
-          return `  ${showInstant(new Date(at))}  ${what}${error === null ? '' : `: ${error}`}`;
-        }),
+        ...runs.map(
+          (run) => `  ${showInstant(new Date(run.at))}  ${run.part} (${run.why}): ${describeRun(run)}`,
+        ),
       ];

@@ -7,7 +7,7 @@ import { lastRestore } from '../store/restores.ts';
 import type { MovedRef } from '../store/sync-runs.ts';
 import type { MirrorCache } from './export/cache.ts';
 import { remoteOf } from './credential.ts';
-import { movedRefs, type WantedRef, wantedOf } from './difference.ts';
+import { movedRefs, movedThere, type WantedRef, wantedOf } from './difference.ts';
 import type { RemoteError } from './remote/error.ts';
 import { describeDivergence } from './remote/plan-push.ts';
 import { pushRefs } from './remote/push.ts';
@@ -60,14 +60,7 @@ export async function bringMirror(
       });
       const now = knownRefs(pushed.last, wanted, last);
       setPushedRefs(store, mirror.id, now);
-      const moved = movedRefs(now, last);
-      const known = new Set(moved.map(({ ref }) => ref));
-      // What is as it was before others changed it has moved, too.
-      const back = pushed.overwritten.filter(({ ref }) => !known.has(ref));
-      const refs = [
-        ...moved,
-        ...back.map(({ ref, there, wanted }) => ({ ref, from: there, to: wanted ?? null })),
-      ];
+      const refs = movedThere(now, last, pushed.overwritten);
       return {
         refs,
         commits: await newCommits(

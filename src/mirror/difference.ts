@@ -4,6 +4,7 @@ import type { Mirror } from '../store/mirrors.ts';
 import type { MovedRef } from '../store/sync-runs.ts';
 import type { MirrorCache } from './export/cache.ts';
 import { type MirrorRef, wantedRefs } from './export/refs.ts';
+import type { Divergence } from './remote/plan-push.ts';
 
 /** A ref that a mirror shall have. */
 export type WantedRef = MirrorRef & { git: string };
@@ -34,6 +35,18 @@ export function movedRefs(
     }),
     ...last.filter(({ ref }) => !names.has(ref)).map(({ ref, git }) => ({ ref, from: git, to: null })),
   ];
+}
+
+/** What a push has moved at a remote. What is as it was before others changed it has moved, too. */
+export function movedThere(
+  now: readonly Pick<PushedRef, 'ref' | 'git'>[],
+  last: readonly Pick<PushedRef, 'ref' | 'git'>[],
+  overwritten: readonly Pick<Divergence, 'ref' | 'there' | 'wanted'>[],
+): MovedRef[] {
+  const moved = movedRefs(now, last);
+  const known = new Set(moved.map(({ ref }) => ref));
+  const back = overwritten.filter(({ ref }) => !known.has(ref));
+  return [...moved, ...back.map(({ ref, there, wanted }) => ({ ref, from: there, to: wanted ?? null }))];
 }
 
 /** One line: `3 branches, 12 tags`. */

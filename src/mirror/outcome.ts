@@ -5,7 +5,7 @@ import { addEvent } from '../store/events.ts';
 import { findMirrorById, type Mirror, updateMirror } from '../store/mirrors.ts';
 import type { Repository } from '../store/repositories.ts';
 import { transaction } from '../store/store.ts';
-import { addSyncRun } from '../store/sync-runs.ts';
+import { addSyncRun, type IssueCounts, type SyncRun } from '../store/sync-runs.ts';
 import type { Brought } from './bring.ts';
 import { RemoteError } from './remote/error.ts';
 
@@ -45,7 +45,7 @@ export function noteSuccess(
       failingSince: null,
       nextTryAt: was.waiting > 0 ? begunAt + waitingPause : null,
     });
-    if (brought.refs.length > 0 || before.error !== null) remember(store, one, brought, null);
+    if (brought.refs.length > 0 || before.error !== null) noteRun(store, one, 'code', brought, null);
     tellOverwritten({ store, out }, one, brought);
     if (before.error === null) return;
     tell({ store, out }, row.id, `${row.name} is mirrored to ${mirror.name} again`);
@@ -69,7 +69,7 @@ export function noteFailure({ store, out }: Kept, one: Try, error: unknown, brou
       failingSince: before.failingSince ?? begunAt,
       nextTryAt: nextTry(kind, failures, begunAt + one.tookMs),
     });
-    remember(store, one, brought, what);
+    noteRun(store, one, 'code', brought, what);
     if (brought) tellOverwritten({ store, out }, one, brought);
     if (before.errorKind === kind) return;
     tell({ store, out }, row.id, `${row.name} is not mirrored to ${mirror.name}: ${what}`);
@@ -77,21 +77,25 @@ export function noteFailure({ store, out }: Kept, one: Try, error: unknown, brou
   return what;
 }
 
-function remember(
+/** What a run did; what is left out it did not. */
+export type RunWork = Partial<Pick<SyncRun, 'refs' | 'commits' | 'bytes'> & IssueCounts>;
+
+/** Writes a run into the log. */
+export function noteRun(
   store: Kept['store'],
-  { mirror, why, begunAt, tookMs }: Try,
-  brought: Brought | undefined,
-  error: string | null,
+  { mirror, why, begunAt, tookMs }: Pick<Try, 'mirror' | 'why' | 'begunAt' | 'tookMs'>,
+  part: SyncRun['part'],
+  { refs = [], commits = 0, bytes = null, issuesMade = 0, issuesChanged = 0, commentsMade = 0 }: RunWork = {},
+  error: string | null = null,
 ): void {
+  const done = { refs, pushed: refs.length, commits, bytes, issuesMade, issuesChanged, commentsMade };
   addSyncRun(store, {
     mirror: mirror.id,
+    part,
     at: begunAt,
     why,
     error,
-    refs: brought?.refs ?? [],
-    pushed: brought?.refs.length ?? 0,
-    commits: brought?.commits ?? 0,
-    bytes: brought?.bytes ?? null,
+    ...done,
     tookMs: Math.round(tookMs),
   });
 }

@@ -2,12 +2,20 @@ import { join } from 'node:path';
 import { messageOf, OperatorError } from '../errors.ts';
 import type { Forge } from '../forge.ts';
 import { nextTry, waitsForHand, type Why } from '../plan/sync.ts';
-import { mirrorPart, mirrorParts, type PartName, updateMirrorPart } from '../store/mirror-parts.ts';
+import {
+  mirrorPart,
+  type MirrorPart,
+  mirrorParts,
+  type PartName,
+  updateMirrorPart,
+} from '../store/mirror-parts.ts';
 import { findMirrorById, type Mirror, updateMirror } from '../store/mirrors.ts';
 import type { Repository } from '../store/repositories.ts';
+import { transaction } from '../store/store.ts';
 import { withLock } from '../system/locks.ts';
+import { describeIssues } from './describe-run.ts';
 import { RateLimited } from './hosts/rate-limit.ts';
-import { tell, tellOverwritten } from './outcome.ts';
+import { noteRun, type RunWork, tell, tellOverwritten } from './outcome.ts';
 import { hostOf, noteExpiry } from './hosts/token.ts';
 import { RemoteError } from './remote/error.ts';
 import { syncTickets } from './tickets/sync.ts';
@@ -30,7 +38,13 @@ const soon = 5_000;
 /** How long another fossilrepo may be at work on the same wiki. Milliseconds. */
 const patience = 60_000;
 
-type Done = { count: number; did: string; more: boolean; error: OperatorError | undefined };
+type Done = {
+  count: number;
+  did: string;
+  more: boolean;
+  error: OperatorError | undefined;
+  work: RunWork;
+};
 type When = { stamp: string; why: Why; signal?: AbortSignal | undefined };
 
 /**
@@ -77,31 +91,46 @@ async function bringPart(
   part: PartName,
   when: When,
 ): Promise<PartResult | undefined> {
-  const { store } = forge;
   const begunAt = Date.now();
-  const before = mirrorPart(store, mirror.id, part);
+  const before = mirrorPart(forge.store, mirror.id, part);
   let done: Done;
   try {
     done = await (part === 'wiki' ? bringWiki : bringTickets)(forge, row, mirror, when);
   } catch (error) {
     if (when.signal?.aborted) return undefined;
-    if (error instanceof RateLimited) {
-      updateMirrorPart(store, mirror.id, part, { triedAt: begunAt, nextTryAt: error.until });
-      return { part, count: before.count, did: `goes on: ${error.message}`, error: null };
-    }
     const known =
       error instanceof OperatorError ? error : new OperatorError(messageOf(error), { cause: error });
-    done = { count: before.count, did: '', more: false, error: known };
+    done = { count: before.count, did: '', more: false, error: known, work: {} };
   }
-  const { error, count } = done;
+  const one = { row, mirror, part, begunAt, when };
+  return transaction(forge.store, () => notePart(forge, one, before, done));
+}
+
+/** Remembers how a try went. */
+function notePart(
+  forge: Forge,
+  one: { row: Repository; mirror: Mirror; part: PartName; begunAt: number; when: When },
+  before: MirrorPart,
+  { count, did, more, error, work }: Done,
+): PartResult {
+  const { store } = forge;
+  const { row, mirror, part, begunAt, when } = one;
+  const run = { mirror, why: when.why, begunAt, tookMs: Date.now() - begunAt };
+  if (error instanceof RateLimited) {
+    // Nothing is wrong: it goes on then.
+    updateMirrorPart(store, mirror.id, part, { triedAt: begunAt, count, nextTryAt: error.until });
+    if (did !== '') noteRun(store, run, part, work);
+    return { part, count, did: [did, `goes on: ${error.message}`].filter(Boolean).join(', '), error: null };
+  }
   if (error === undefined) {
     updateMirrorPart(store, mirror.id, part, {
       ...{ triedAt: begunAt, okAt: begunAt, count, error: null, errorKind: null, failures: 0 },
-      ...{ failingSince: null, nextTryAt: done.more ? Date.now() + soon : null },
-      ...(!done.more && { stamp: when.stamp }),
+      ...{ failingSince: null, nextTryAt: more ? Date.now() + soon : null },
+      ...(!more && { stamp: when.stamp }),
     });
+    if (did !== '' || before.error !== null) noteRun(store, run, part, work);
     if (before.error !== null) tell(forge, row.id, `The ${part} of ${row.name} are at ${mirror.name} again`);
-    return { part, count, did: done.did, error: null };
+    return { part, count, did, error: null };
   }
   const [what, kind] = [messageOf(error), error instanceof RemoteError ? error.kind : part];
   const failures = before.failures + 1;
@@ -110,26 +139,22 @@ async function bringPart(
     failingSince: before.failingSince ?? begunAt,
     nextTryAt: nextTry(kind, failures, Date.now()),
   });
+  noteRun(store, run, part, work, what);
   if (before.errorKind !== kind)
     tell(forge, row.id, `The ${part} of ${row.name} could not be brought to ${mirror.name}: ${what}`);
-  return { part, count, did: done.did, error: what };
+  return { part, count, did, error: what };
 }
 
 async function bringTickets(forge: Forge, row: Repository, mirror: Mirror, { signal }: When): Promise<Done> {
-  const { created, edited, comments, count, more, error } = await syncTickets(
+  const { count, more, error, ...work } = await syncTickets(
     forge,
     mirror,
     join(forge.paths.data, row.file),
     () => hostOf(forge, mirror, signal),
     { signal, until: Date.now() + longest },
   );
-  const did = [
-    ...(created > 0 ? [`${created} issues made`] : []),
-    ...(edited > 0 ? [`${edited} issues changed`] : []),
-    ...(comments > 0 ? [`${comments} comments made`] : []),
-    ...(more ? ['goes on'] : []),
-  ].join(', ');
-  return { count, did, more, error };
+  const did = [describeIssues(work), more ? 'goes on' : ''].filter(Boolean).join(', ');
+  return { count, did, more, error, work };
 }
 
 async function bringWiki(
@@ -144,8 +169,9 @@ async function bringWiki(
   const compare = why === 'asked' || why === 'comparison';
   const done = await syncWiki(forge, mirror, wiki, { compare, signal });
   tellOverwritten(forge, { row, mirror }, done);
-  const { count, pushed, error } = done;
-  return { count, did: pushed ? `${count} pages` : '', more: false, error };
+  const { count, refs, commits, bytes, error } = done;
+  const did = refs.length > 0 ? `${count} pages` : '';
+  return { count, did, more: false, error, work: { refs, commits, bytes } };
 }
 
 /** What has to be tried again has the mirror looked at then. */

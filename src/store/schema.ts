@@ -256,4 +256,11 @@ export const migrations: readonly string[] = [
     PRIMARY KEY(repository, ref)
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  -- Which part of a mirror a run was about; for tickets, what was done there.
+  ALTER TABLE sync_run ADD COLUMN part TEXT NOT NULL DEFAULT 'code' CHECK (part IN ('code', 'wiki', 'tickets'));
+  ALTER TABLE sync_run ADD COLUMN issues_made INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE sync_run ADD COLUMN issues_changed INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE sync_run ADD COLUMN comments_made INTEGER NOT NULL DEFAULT 0;
+  `,
 ];

@@ -63,6 +63,17 @@ function makeRemote(path: string): void {
 /** What of an issue is ours and not hidden. */
 const textOf = ({ body }: KeptIssue): string => body.replaceAll(/<!--[^>]*-->\n?/g, '').trim();
 
+type Run = {
+  part: string;
+  error: string | null;
+  issuesMade: number;
+  issuesChanged: number;
+  commentsMade: number;
+};
+/** The newest that was about tickets. */
+const newestRun = async (name: string): Promise<Run | undefined> =>
+  (await forge.json<{ runs: Run[] }>('mirror', 'log', name)).runs.find(({ part }) => part === 'tickets');
+
 type Parts = { part: string; count: number; did: string; error: string | null }[];
 type Synced = { results: { ok: boolean; error: string | null; parts: Parts }[] };
 
@@ -154,6 +165,9 @@ describe.each(['github', 'gitlab', 'gitea'] as const)('tickets at %s', (kind) =>
     expect(textOf(two)).toContain('Old &#42;style&#42;');
     expect(two.comments).toHaveLength(1);
     expect(two.comments[0]).toContain('admin wrote in Fossil');
+    expect(await newestRun(kind)).toMatchObject({
+      ...{ why: 'asked', error: null, refs: [], issuesMade: 2, issuesChanged: 0, commentsMade: 1 },
+    });
     expect(await sync(kind)).toMatchObject({ code: 0, did: '' });
     const show = await forge.cli('mirror', 'show', kind);
     expect(show.stdout).toContain('tickets         2 issues; last success');
@@ -164,7 +178,7 @@ describe.each(['github', 'gitlab', 'gitea'] as const)('tickets at %s', (kind) =>
     issue.body = `A note of ours.\n\n${issue.body}\n\nAnd below.`;
     issue.labels.push('wanted');
     changeTicket(kind, first, { title: 'It breaks often', severity: 'Severe', '+icomment': 'more' });
-    expect(await sync(kind)).toMatchObject({ code: 0, did: '1 issues changed, 1 comments made' });
+    expect(await sync(kind)).toMatchObject({ code: 0, did: '1 issue changed, 1 comment made' });
     expect(issueOf(first)).toMatchObject({ title: 'It breaks often', open: true });
     issue.title = 'Their own title';
     changeTicket(kind, first, { title: 'It never breaks', status: 'Fixed', '+icomment': 'again' });
@@ -198,9 +212,11 @@ describe.each(['github', 'gitlab', 'gitea'] as const)('tickets at %s', (kind) =>
       host.breakAfter(1);
       if ((await sync(kind)).code === 0) break;
       failures++;
+      expect((await newestRun(kind))?.error).not.toBeNull();
     }
     host.breakAfter(Infinity);
     expect(await sync(kind)).toMatchObject({ code: 0, error: null });
+    expect(await newestRun(kind)).toMatchObject({ error: null });
     // The label at Gitea, the issue, two comments, the last edit.
     expect(failures).toBeGreaterThanOrEqual(4);
     const issue = issueOf(hash);

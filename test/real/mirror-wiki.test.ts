@@ -40,6 +40,18 @@ const wiki = (verb: 'create' | 'commit', page: string, text: string, type = 'tex
 const inGit = (repository: string, ...args: string[]) =>
   execFileSync('git', ['-c', 'safe.directory=*', '-C', repository, ...args], { encoding: 'utf8' }).trim();
 const branch = 'refs/heads/fossil-wiki';
+type Run = {
+  part: string;
+  why: string;
+  error: string | null;
+  refs: object[];
+  commits: number;
+  bytes: number;
+};
+const wikiRuns = async (mirror: string) =>
+  (await forge.json<{ runs: Run[] }>('mirror', 'log', 'demo', mirror)).runs.filter(
+    ({ part }) => part === 'wiki',
+  );
 
 type Part = { part: string; count: number; did: string; error: string | null };
 type Synced = {
@@ -82,6 +94,12 @@ test('pages and attached files come to a branch of their own, with their history
   ]);
   expect(inGit(there, 'log', '-1', '--format=%an', branch)).toBe('admin');
   expect(inGit(there, 'log', '-1', '--format=%b', branch)).toMatch(/^FossilOrigin-Name: [0-9a-f]{40,64}$/);
+  const commits = Number(inGit(there, 'rev-list', '--count', branch));
+  const [run, ...others] = await wikiRuns('folder');
+  const moved = { ref: branch, from: null, to: inGit(there, 'rev-parse', branch) };
+  expect(run).toMatchObject({ why: 'asked', error: null, refs: [moved], commits });
+  expect(run?.bytes).toBeGreaterThan(0);
+  expect(others).toEqual([]);
 }, 60_000);
 
 test('a push of code leaves it, another run finds nothing to do, and a lost cache makes the same commits', async () => {
@@ -100,6 +118,8 @@ test('a push of code leaves it, another run finds nothing to do, and a lost cach
   rmSync(join(forge.root, 'var/lib/fossilrepo/mirror'), { recursive: true });
   expect(await sync('folder')).toMatchObject({ ok: true, pushed: 0, parts: [{ part: 'wiki', did: '' }] });
   expect(inGit(there, 'rev-parse', branch)).toBe(before);
+  // What found nothing to do is no run.
+  expect(await wikiRuns('folder')).toHaveLength(1);
 });
 
 test('a page that is deleted goes, one that waits for a moderator does not come', async () => {
@@ -134,6 +154,7 @@ test('a host’s own repository for wikis: without it code goes on; its first pa
   expect(failed.error).toContain('no such repository');
   expect(inGit(code, 'rev-parse', 'main')).toBe(inGit(there, 'rev-parse', 'main'));
   expect((await forge.cli('status')).stdout).toContain('the wiki of demo to host');
+  expect((await wikiRuns('host'))[0]?.error).toContain('no such repository');
   // As GitHub has it after somebody wrote its first page.
   execFileSync('git', ['init', '-q', '--bare', '-b', 'master', pages]);
   const clone = mkdtempSync(join(tmpdir(), 'clone-'));
@@ -162,6 +183,14 @@ test('a host’s own repository for wikis: without it code goes on; its first pa
   );
   expect(await sync('host')).toMatchObject({ ok: true });
   expect(inGit(pages, 'rev-parse', 'master')).toBe(inGit(there, 'rev-parse', branch));
+  expect((await wikiRuns('host')).map(({ error, refs }) => [error === null, refs.length])).toEqual([
+    ...[
+      [true, 1],
+      [false, 0],
+      [true, 1],
+      [false, 0],
+    ],
+  ]);
   renameSync(pages, `${pages}.away`);
   expect((await forge.cli('mirror', 'configure', 'demo', 'host', '--wiki', 'branch')).code).toBe(0);
   expect(await sync('host')).toMatchObject({ ok: true, parts: [{ did: '3 pages' }] });

@@ -196,6 +196,23 @@ describe('a mirror in a folder', () => {
     expect(refs(there)['refs/heads/theirs']).toBe(foreign);
     await eventually(() => isCurrent('demo', 'folder'), 10_000, 'current again');
     expect((await forge.cli('status')).stdout).toContain('demo is mirrored to folder again');
+    const { runs } = await forge.json<{ runs: object[] }>('mirror', 'log', 'demo', 'folder', '--since', '1h');
+    const moved = {
+      ref: 'refs/heads/main',
+      from: expect.any(String) as string,
+      to: refs(there)['refs/heads/main'],
+    };
+    const log = { repository: 'demo', mirror: 'folder', part: 'code' };
+    expect(runs[0]).toMatchObject({ ...log, error: null, refs: [moved], pushed: 1 });
+    expect(runs).toContainEqual(
+      expect.objectContaining({
+        ...log,
+        why: 'push',
+        error: expect.stringContaining('not pushed') as string,
+      }),
+    );
+    const listed = await forge.cli('mirror', 'log');
+    expect(listed.stdout).toMatch(/demo +folder +code +push +main +1 ref, 1 commit, \S+ k?B in /);
     const show = await forge.cli('mirror', 'show', 'demo');
     expect(show.stdout).toContain('on divergence   overwrite');
     expect(show.stdout).toContain('not pushed from here');

@@ -15,7 +15,7 @@ import {
 } from '../../src/store/mirrors.ts';
 import { insertRepository, removeRepository, updateRepository } from '../../src/store/repositories.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
-import { addSyncRun, syncRunsOf } from '../../src/store/sync-runs.ts';
+import { addSyncRun, syncRuns } from '../../src/store/sync-runs.ts';
 
 let folder: string;
 let store: Store;
@@ -59,6 +59,7 @@ const mirror = (of: string, name: string) =>
   });
 const run = (of: string, at: number) => ({
   mirror: of,
+  part: 'code' as const,
   at,
   why: 'push',
   error: null,
@@ -66,6 +67,7 @@ const run = (of: string, at: number) => ({
   pushed: 1,
   commits: 3,
   bytes: 700,
+  ...{ issuesMade: 0, issuesChanged: 0, commentsMade: 0 },
   tookMs: 90,
 });
 const ref = (name: string, git: string) => ({
@@ -139,11 +141,37 @@ test('runs are kept for 90 days, the newest first, with a hundred refs each', ()
   addSyncRun(store, run(id, 1));
   const refs = Array.from({ length: 300 }, (_, n) => ({ ref: `refs/tags/${n}`, from: 'a', to: null }));
   addSyncRun(store, { ...run(id, 90 * day), error: 'it is down', refs, pushed: 300 });
-  expect(syncRunsOf(store, id, 5).map(({ at }) => at)).toEqual([90 * day, 1]);
+  expect(syncRuns(store, { mirror: id }).map(({ at }) => at)).toEqual([90 * day, 1]);
   addSyncRun(store, run(id, 90 * day + 2));
-  const [newest, former, ...older] = syncRunsOf(store, id, 5);
-  expect(newest).toEqual(run(id, 90 * day + 2));
+  const [newest, former, ...older] = syncRuns(store, { mirror: id });
+  expect(newest).toEqual({ ...run(id, 90 * day + 2), repository: 'demo', mirror: 'github' });
   expect(former).toMatchObject({ error: 'it is down', pushed: 300 });
   expect(former?.refs).toHaveLength(100);
   expect(older).toEqual([]);
+});
+
+test('the log is of all that is in service, of one repository, of one mirror, since an instant, of each part', () => {
+  const [one, two] = [repository('one'), repository('two')];
+  const [first, other, third] = [mirror(one, 'first'), mirror(one, 'other'), mirror(two, 'third')];
+  const made = { issuesMade: 2, issuesChanged: 1, commentsMade: 3 };
+  addSyncRun(store, run(first.id, 10));
+  addSyncRun(store, { ...run(first.id, 20), part: 'wiki' });
+  addSyncRun(store, { ...run(other.id, 30), part: 'tickets', refs: [], pushed: 0, bytes: null, ...made });
+  addSyncRun(store, run(third.id, 40));
+  const read = (of: Parameters<typeof syncRuns>[1]) =>
+    syncRuns(store, of).map(({ repository, mirror, part, at }) => [repository, mirror, part, at]);
+  const all = [
+    ['two', 'third', 'code', 40],
+    ['one', 'other', 'tickets', 30],
+    ['one', 'first', 'wiki', 20],
+    ['one', 'first', 'code', 10],
+  ];
+  expect(read({})).toEqual(all);
+  expect(read({ repository: one })).toEqual(all.slice(1));
+  expect(read({ mirror: first.id })).toEqual(all.slice(2));
+  expect(read({ mirror: first.id, limit: 1 })).toEqual(all.slice(2, 3));
+  expect(read({ since: 20 })).toEqual(all.slice(0, 3));
+  expect(syncRuns(store, { mirror: other.id })).toMatchObject([{ refs: [], bytes: null, ...made }]);
+  updateRepository(store, one, { state: 'trashed', deletedAt: 50 });
+  expect(read({})).toEqual(all.slice(0, 1));
 });

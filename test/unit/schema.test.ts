@@ -14,6 +14,7 @@ import { allRepositories } from '../../src/store/repositories.ts';
 import { restoresOf } from '../../src/store/restores.ts';
 import { migrations } from '../../src/store/schema.ts';
 import { instanceId, openStore } from '../../src/store/store.ts';
+import { syncRuns } from '../../src/store/sync-runs.ts';
 import { lastVerifications } from '../../src/store/verifications.ts';
 
 /** What a server may have in the tables that each version brought, as that version wrote it. A new version adds its own. */
@@ -60,6 +61,10 @@ const written: readonly string[] = [
   INSERT INTO git_import(repository, main, commits, intended) VALUES ('r1', 'main', 2, NULL);
   INSERT INTO import_mark(repository, git, fossil) VALUES ('r1', 'g', 'f');
   INSERT INTO import_ref(repository, ref, git) VALUES ('r1', 'refs/heads/main', 'g');
+  `,
+  `
+  INSERT INTO sync_run(id, mirror, part, at, why, error, refs, pushed, commits, bytes, issues_made, issues_changed, comments_made, took_ms)
+    VALUES (5, 'm1', 'tickets', 7, 'asked', NULL, '[]', 0, 0, NULL, 1, 2, 3, 4);
   `,
 ];
 
@@ -130,6 +135,10 @@ test.each(versions)('a database of version %i is opened, and everything in it is
   expect(lastVerifications(store).size).toBe(since(3, 2));
   expect(servedMirrors(store)).toHaveLength(since(4, 2));
   expect(pushedRefs(store, 'm1')).toHaveLength(since(4, 1));
+  expect(syncRuns(store, {}).map(({ part }) => part)).toEqual([
+    ...(version >= 8 ? ['tickets'] : []),
+    ...(version >= 4 ? ['code'] : []),
+  ]);
   expect(identsOf(store, 'r1').size).toBe(since(5, 1));
   expect(findGitImport(store, 'r1')).toEqual(
     version >= 7 ? expect.objectContaining({ main: 'main' }) : undefined,
@@ -150,5 +159,6 @@ test('what a version brought is never changed: servers have those tables', () =>
     'ca0760402b0f7f1f',
     'bb3822137ec05b54',
     '0b4cf86774776e6c',
+    '7fa68c86ccff650b',
   ]);
 });

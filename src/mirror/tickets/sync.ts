@@ -1,7 +1,8 @@
-import { messageOf, type OperatorError } from '../../errors.ts';
+import { messageOf, OperatorError } from '../../errors.ts';
 import type { Forge } from '../../forge.ts';
 import { forgetMirrorIssue, mirrorIssues, setMirrorIssue } from '../../store/mirror-issues.ts';
 import type { Mirror } from '../../store/mirrors.ts';
+import type { IssueCounts } from '../../store/sync-runs.ts';
 import type { IssueTracker } from '../hosts/issues.ts';
 import { RemoteError } from '../remote/error.ts';
 import { issueOf, type WantedIssue } from './issue.ts';
@@ -10,18 +11,12 @@ import { editOf, type KnownIssue, newBody, planTickets, type TicketStep } from '
 import { readTickets } from './read.ts';
 
 /** What was done about a mirror's tickets. */
-export type TicketsDone = {
-  /** Issues that were made. */
-  created: number;
-  /** Issues of which something was changed. */
-  edited: number;
-  /** Comments that were made. */
-  comments: number;
+export type TicketsDone = IssueCounts & {
   /** Issues that are tickets'. */
   count: number;
   /** It took so long that the rest was left for the next time. */
   more: boolean;
-  /** Why the first of those that a host refused was refused; the others are there. */
+  /** Why it ended early; else why the first of those that a host refused was refused: the others are there. */
   error: OperatorError | undefined;
 };
 
@@ -39,7 +34,7 @@ export const plannedTickets = (
  * there is looked at for markers, so that what is known here may be lost, too.
  * @param tracker opens the project, when there is something to do
  * @param options.until after this instant nothing more is begun. Milliseconds since 1970
- * @throws OperatorError when the host can't be worked with; what was done until then stays
+ * @throws what `signal` was aborted with
  */
 export async function syncTickets(
   { store, secrets }: Place,
@@ -50,7 +45,9 @@ export async function syncTickets(
 ): Promise<TicketsDone> {
   const { signal, until = Infinity } = options;
   const wanted = readTickets(file).map(issueOf);
-  const done: TicketsDone = { created: 0, edited: 0, comments: 0, count: 0, more: false, error: undefined };
+  const done: TicketsDone = {
+    ...{ issuesMade: 0, issuesChanged: 0, commentsMade: 0, count: 0, more: false, error: undefined },
+  };
   const enough = () => {
     signal?.throwIfAborted();
     done.more ||= Date.now() > until;
@@ -60,7 +57,8 @@ export async function syncTickets(
   const note = (ticket: string, known: KnownIssue) => setMirrorIssue(store, mirror.id, ticket, known);
   const steps = () => planTickets(wanted, mirrorIssues(store, mirror.id));
   const missing = () => steps().filter(({ kind }) => kind === 'create');
-  if (steps().length > 0) {
+  const work = async () => {
+    if (steps().length === 0) return;
     const issues = await tracker();
     const at = { issues, markers, done, note };
     let look: Promise<void> | undefined;
@@ -76,6 +74,14 @@ export async function syncTickets(
       if (enough()) break;
       await attempt(at, step, () => create(at, step.wanted));
     }
+  };
+  try {
+    await work();
+  } catch (error) {
+    signal?.throwIfAborted();
+    // What was done until then stays, and is told.
+    done.error =
+      error instanceof OperatorError ? error : new OperatorError(messageOf(error), { cause: error });
   }
   done.count = mirrorIssues(store, mirror.id).size;
   return done;
@@ -123,7 +129,7 @@ async function create(at: Work, wanted: WantedIssue): Promise<true> {
   const { number } = await at.issues.create({ title, body, labels });
   if (!Number.isInteger(number) || number < 1)
     throw new RemoteError('unreachable', 'A new issue came without a number.');
-  at.done.created++;
+  at.done.issuesMade++;
   const whole = wanted.comments.length === 0 && wanted.open;
   at.note(wanted.ticket, { issue: number, rev: whole ? wanted.rev : '-' });
   if (!whole) await complete(at, wanted, { number, title, body, open: true, labels }, []);
@@ -136,7 +142,7 @@ async function update(at: Work, { wanted, issue }: TicketStep & { kind: 'update'
   if (at.markers.readTicket(there?.body ?? '')?.ticket !== wanted.ticket || !there) return false;
   const texts = wanted.comments.length === 0 ? [] : await at.issues.comments(issue);
   await complete(at, wanted, there, texts);
-  at.done.edited++;
+  at.done.issuesChanged++;
   return true;
 }
 
@@ -149,7 +155,7 @@ async function complete(
   const { comments, change } = editOf(wanted, there, texts, at.markers);
   for (const { id, text } of comments) {
     await at.issues.comment(there.number, `${at.markers.comment(wanted.ticket, id)}\n${text}`);
-    at.done.comments++;
+    at.done.commentsMade++;
   }
   if (Object.keys(change).length > 0) await at.issues.edit(there.number, change);
   at.note(wanted.ticket, { issue: there.number, rev: wanted.rev });

@@ -4,12 +4,16 @@ import { mirrorHost } from '../../store/mirror-hosts.ts';
 import { mirrorPart, updateMirrorPart, type WikiPlace } from '../../store/mirror-parts.ts';
 import { pushedRefs } from '../../store/mirror-refs.ts';
 import type { Mirror } from '../../store/mirrors.ts';
+import type { MovedRef } from '../../store/sync-runs.ts';
+import { newCommits } from '../bring.ts';
 import { remoteOf } from '../credential.ts';
+import { movedThere } from '../difference.ts';
 import type { HostKind } from '../host-kinds.ts';
 import type { RemoteError } from '../remote/error.ts';
 import { applyPush, type PushResult } from '../remote/push.ts';
 import { describeDivergence, type Divergence, planPush } from '../remote/plan-push.ts';
 import { listRemote, type RemoteGit, withRemote } from '../remote/remote.ts';
+import type { Refs } from '../remote/standing.ts';
 import type { ExportedWiki } from './export.ts';
 
 /** The branch beside the code. */
@@ -19,7 +23,12 @@ export const wikiBranch = 'refs/heads/fossil-wiki';
 export type WikiDone = {
   /** How many pages there are. */
   count: number;
-  pushed: boolean;
+  /** The ref that was moved there, if it was. */
+  refs: MovedRef[];
+  /** How many commits were new there. */
+  commits: number;
+  /** Bytes that went over. */
+  bytes: number;
   /** What others had written and is gone there now, in words. */
   overwrote: readonly string[];
   error: RemoteError | undefined;
@@ -48,17 +57,14 @@ export async function syncWiki(
 ): Promise<WikiDone> {
   const { store } = forge;
   const part = mirrorPart(store, mirror.id, 'wiki');
-  const done = (pushed: boolean, result?: PushResult): WikiDone => ({
-    count: wiki.pages,
-    pushed,
-    overwrote: result?.overwritten.map(describeDivergence) ?? [],
-    error: result?.error,
-  });
-  if (part.git === (wiki.commit ?? null) && !compare) return done(false);
+  const nothing: WikiDone = {
+    ...{ count: wiki.pages, refs: [], commits: 0, bytes: 0, overwrote: [], error: undefined },
+  };
+  if (part.git === (wiki.commit ?? null) && !compare) return nothing;
   const place = wikiPlace(forge, mirror);
   const code = pushedRefs(store, mirror.id);
   // The first branch that a host sees becomes its main one.
-  if (place === 'branch' && code.length === 0) return done(false);
+  if (place === 'branch' && code.length === 0) return nothing;
   if (place === 'branch' && code.some(({ ref }) => ref === wikiBranch))
     throw new OperatorError('The repository has a branch fossil-wiki itself.', {
       next: 'Bring the wiki to its own repository (--wiki repository), or rename the branch.',
@@ -77,18 +83,29 @@ export async function syncWiki(
         policy: mirror.onDivergence,
         main: ref,
       };
-      if (wiki.commit === undefined && request.last.size === 0) return done(false);
+      if (wiki.commit === undefined && request.last.size === 0) return nothing;
       let plan = await planPush(git, request);
       if (part.git === null && isFirstPage(plan.diverged))
         plan = await planPush(git, { ...request, policy: 'overwrite' });
       const result: PushResult = await applyPush(git, request, plan);
-      const there = result.last.get(ref);
-      updateMirrorPart(store, mirror.id, 'wiki', { ref, git: there ?? null });
-      return done(there !== undefined && there !== part.git, result);
+      updateMirrorPart(store, mirror.id, 'wiki', { ref, git: result.last.get(ref) ?? null });
+      const refs = movedThere(listed(result.last), listed(request.last), result.overwritten);
+      const commits = await newCommits(git, wiki.folder, refs, [...request.last.values()]);
+      const { bytes, error } = result;
+      return {
+        ...nothing,
+        refs,
+        commits,
+        bytes,
+        overwrote: result.overwritten.map(describeDivergence),
+        error,
+      };
     },
     { signal },
   );
 }
+
+const listed = (refs: Refs) => [...refs].map(([ref, git]) => ({ ref, git }));
 
 /** GitHub has no wiki repository before somebody wrote a first page by hand; that one commit may go. */
 const isFirstPage = (diverged: readonly Divergence[]): boolean =>
