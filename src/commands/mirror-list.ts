@@ -23,7 +23,7 @@ export async function mirrorList(options: GlobalOptions, name: string | undefine
       one.name,
       stateOf(one),
       one.lastSuccess === null ? 'never' : ago(one.lastSuccess, now),
-      one.behind === null ? '?' : String(one.behind),
+      howFar(one),
       untilNext(one, now),
       one.url,
     ]);
@@ -40,9 +40,18 @@ export async function mirrorList(options: GlobalOptions, name: string | undefine
   });
 }
 
+type Standing = Pick<DescribedMirror, 'ok' | 'behind' | 'refsBehind'>;
+
 /** One word. */
-export const stateOf = ({ ok, behind }: Pick<DescribedMirror, 'ok' | 'behind'>): string =>
-  ok === null ? 'new' : !ok ? 'failing' : behind === 0 ? 'current' : 'behind';
+const stateOf = ({ ok, behind, refsBehind }: Standing): string =>
+  ok === null ? 'new' : !ok ? 'failing' : behind === 0 && refsBehind === 0 ? 'current' : 'behind';
+
+/** Check-ins; where there are none, the branches and tags that differ all the same. */
+function howFar({ behind, refsBehind }: Standing): string {
+  if (behind === null || refsBehind === null) return '?';
+  if (behind > 0 || refsBehind === 0) return String(behind);
+  return refsBehind === 1 ? '1 ref' : `${refsBehind} refs`;
+}
 
 /** The daily comparison of one that is well needs no telling. */
 function untilNext({ ok, nextTry }: DescribedMirror, now: number): string {

@@ -86,7 +86,7 @@ function lines(one: DescribedMirror): string[] {
           `last error      ${one.error}`,
           `next try        ${when(one.nextTry, `when it was mended: fossilrepo mirror configure, or fossilrepo sync ${one.repository}`)}`,
         ]),
-    `behind          ${one.behind === null ? 'the repository can\u2019t be read' : `${one.behind} check-ins`}`,
+    `behind          ${one.behind === null ? 'the repository can\u2019t be read' : `${one.behind} check-ins, ${one.refsBehind ?? 0} refs`}`,
     ...partLines(one),
     ...(one.rewound === null
       ? []

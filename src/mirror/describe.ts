@@ -1,13 +1,10 @@
-import { join } from 'node:path';
-import { OperatorError } from '../errors.ts';
 import type { Forge } from '../forge.ts';
 import { showSchedule } from '../plan/schedule.ts';
 import { comparisonPause, waitsForHand } from '../plan/sync.ts';
 import type { Mirror } from '../store/mirrors.ts';
 import type { Repository } from '../store/repositories.ts';
-import { publicCheckins } from './export/checkins.ts';
+import { behindOf } from './behind.ts';
 import { describeParts, type DescribedParts } from './describe-parts.ts';
-import { stampIfThere } from './look.ts';
 import { pinnedHostKeys } from './remote/host-keys.ts';
 
 /** A mirror as `mirror list --json` and `mirror show --json` tell it. Instants are ISO 8601. */
@@ -38,6 +35,8 @@ export type DescribedMirror = DescribedParts & {
   nextTry: string | null;
   /** How many check-ins it lacks; null when the repository can't be read. */
   behind: number | null;
+  /** How many branches and tags are to be made, moved or deleted there: a tag alone is no check-in. */
+  refsBehind: number | null;
   rewound: { at: string; to: string } | null;
   verified: { at: string; ok: boolean; error: string | null } | null;
 };
@@ -49,6 +48,7 @@ export function describeMirror(
   mirror: Mirror,
   now = Date.now(),
 ): DescribedMirror {
+  const behind = behindOf({ paths, store }, row, mirror);
   const { id, name, url, main, branches, onDivergence, user, publicKey, error } = mirror;
   return {
     ...{ repository: row.name, name, id, url, main, branches, onDivergence, user, publicKey, error },
@@ -65,7 +65,8 @@ export function describeMirror(
     lastCompared: iso(mirror.comparedAt),
     failingSince: iso(mirror.failingSince),
     nextTry: iso(nextTryOf(mirror, now)),
-    behind: checkinsBehind(join(paths.data, row.file), mirror),
+    behind: behind?.checkins ?? null,
+    refsBehind: behind?.refs ?? null,
     rewound:
       mirror.rewoundAt === null
         ? null
@@ -81,19 +82,6 @@ export function describeMirror(
 export function nextTryOf(mirror: Mirror, now: number): number | null {
   if (mirror.errorKind !== null) return waitsForHand(mirror) ? null : (mirror.nextTryAt ?? now);
   return mirror.comparedAt === null ? now : mirror.comparedAt + comparisonPause;
-}
-
-/** How many check-ins came since its last success; null when the file can't be read. */
-export function checkinsBehind(file: string, mirror: Pick<Mirror, 'stamp' | 'checkins'>): number | null {
-  try {
-    const stamp = stampIfThere(file);
-    if (stamp === undefined) return null;
-    // What was removed by a restore counts for nothing.
-    return stamp === mirror.stamp ? 0 : Math.max(0, publicCheckins(file) - mirror.checkins);
-  } catch (error) {
-    if (error instanceof OperatorError) return null;
-    throw error;
-  }
 }
 
 const iso = (at: number | null): string | null => (at === null ? null : new Date(at).toISOString());

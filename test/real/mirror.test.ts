@@ -29,6 +29,7 @@ type Listed = {
     name: string;
     ok: boolean | null;
     behind: number | null;
+    refsBehind: number | null;
     error: string | null;
     nextTry: string | null;
     lastTry: string | null;
@@ -334,14 +335,20 @@ describe('two mirrors of one repository', () => {
       'both are there',
     );
     renameSync(down, `${down}.away`);
-    const hash = await push(folder, 'one.txt');
-    await eventually(() => origins(up)[0] === hash, 60_000, 'the other one gets it');
+    // A tag is no check-in, and is waited for all the same.
+    const tagged = await someone.fossil(folder, 'tag', 'add', '--user-override', 'admin', 'v1', 'trunk');
+    expect(tagged.code, tagged.stderr).toBe(0);
+    expect(await someone.push(folder)).toBe(true);
+    await eventually(() => 'refs/tags/v1' in refs(up), 60_000, 'the other one gets it');
     await eventually(async () => (await mirrorOf('two', 'down')).ok === false, 60_000, 'it is told');
     const failed = await mirrorOf('two', 'down');
-    expect(failed).toMatchObject({ ok: false, behind: 1 });
+    expect(failed).toMatchObject({ ok: false, behind: 0, refsBehind: 1 });
+    expect((await forge.cli('mirror', 'list')).stdout).toMatch(/two +down +failing .* 1 ref +in \d/);
     const pause = Date.parse(failed.nextTry ?? '') - Date.parse(failed.lastTry ?? '');
     expect(pause).toBeGreaterThanOrEqual(60_000);
     expect(pause).toBeLessThan(80_000);
+    const hash = await push(folder, 'one.txt');
+    expect(await mirrorOf('two', 'down')).toMatchObject({ behind: 1, refsBehind: 2 });
     // Asked by hand it is tried at once; the next pause is longer.
     const said = await forge.cli('--json', 'sync', 'two');
     expect(said.code, said.stderr).toBe(6);
@@ -356,6 +363,7 @@ describe('two mirrors of one repository', () => {
     expect(list.stdout).toMatch(/two +down +failing .* 1 +in \d/);
     renameSync(`${down}.away`, down);
     expect((await forge.json<Synced>('sync')).results).toMatchObject([{ mirror: 'down', ok: true }]);
+    expect(origins(down)[0]).toBe(hash);
     expect(refs(down)).toEqual(refs(up));
   });
 

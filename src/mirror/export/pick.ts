@@ -76,7 +76,8 @@ export function pick(
   }
 }
 
-function attach(database: DatabaseSync, name: string, file: string, mode: 'ro' | 'rw'): void {
+/** Attaches a file under a name. @throws Error of SQLite's when it can't be opened */
+export function attach(database: DatabaseSync, name: string, file: string, mode: 'ro' | 'rw'): void {
   const url = pathToFileURL(file);
   url.searchParams.set('mode', mode);
   database.prepare(`ATTACH ? AS ${name}`).run(url.href);

@@ -1,0 +1,65 @@
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { OperatorError } from '../errors.ts';
+import type { Forge } from '../forge.ts';
+import { asOperatorError } from '../repos/open.ts';
+import { pushedRefs } from '../store/mirror-refs.ts';
+import type { Mirror } from '../store/mirrors.ts';
+import type { Repository } from '../store/repositories.ts';
+import { publicCheckins } from './export/checkins.ts';
+import { readRefFacts, type RefFacts } from './export/facts.ts';
+import { readHistory } from './export/history.ts';
+import { attach } from './export/pick.ts';
+import { wantedRefs } from './export/refs.ts';
+import { stampIfThere } from './look.ts';
+
+/** What a mirror lacks, by what was last pushed: nobody is asked. */
+export type Behind = {
+  /** Check-ins that came since its last success. */
+  checkins: number;
+  /** Branches and tags that are to be made, moved or deleted there. */
+  refs: number;
+};
+
+/** How far a mirror is behind; undefined when the repository can't be read. */
+export function behindOf(
+  { paths, store }: Pick<Forge, 'paths' | 'store'>,
+  row: Pick<Repository, 'file'>,
+  mirror: Mirror,
+): Behind | undefined {
+  const file = join(paths.data, row.file);
+  try {
+    const stamp = stampIfThere(file);
+    if (stamp === undefined) return undefined;
+    if (stamp === mirror.stamp) return { checkins: 0, refs: 0 };
+    // What was removed by a restore counts for nothing.
+    const checkins = Math.max(0, publicCheckins(file) - mirror.checkins);
+    return { checkins, refs: refsBehind(store, file, mirror) };
+  } catch (error) {
+    if (error instanceof OperatorError) return undefined;
+    throw error;
+  }
+}
+
+/** By Fossil's hashes: the check-ins need not be in Git yet. */
+function refsBehind(store: Forge['store'], file: string, mirror: Mirror): number {
+  const { main, branches } = mirror;
+  const wanted = wantedRefs(readFacts(file), { main, branches: branches ?? undefined });
+  const last = new Map(pushedRefs(store, mirror.id).map(({ ref, fossil }) => [ref, fossil]));
+  const there = new Set(wanted.map(({ ref }) => ref));
+  const gone = [...last.keys()].filter((ref) => !there.has(ref));
+  return wanted.filter(({ ref, fossil }) => last.get(ref) !== fossil).length + gone.length;
+}
+
+/** @throws OperatorError when the file can't be read */
+function readFacts(file: string): RefFacts {
+  using database = new DatabaseSync(':memory:', { timeout: 15_000, defensive: true });
+  try {
+    database.exec('PRAGMA trusted_schema = OFF');
+    attach(database, 'live', file, 'ro');
+    database.exec('BEGIN');
+    return readRefFacts(database, readHistory(database));
+  } catch (error) {
+    throw asOperatorError(file, error);
+  }
+}
