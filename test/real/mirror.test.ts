@@ -295,17 +295,25 @@ describe('a mirror in a folder', () => {
 });
 
 describe('two mirrors of one repository', () => {
+  /** A repository with two mirrors in folders, both brought there. @returns somebody's checkout of it, and the folders */
+  async function followedTwice(
+    repository: string,
+    ...names: [string, string]
+  ): Promise<{ folder: string; there: [string, string] }> {
+    const folder = await checkout(await create(repository));
+    const there: [string, string] = [remote(names[0]), remote(names[1])];
+    for (const [index, name] of names.entries()) {
+      const said = await forge.cli('mirror', 'add', repository, there[index] ?? '', '--name', name);
+      expect(said.code, said.stderr).toBe(0);
+    }
+    for (const name of names) await eventually(() => isCurrent(repository, name), 60_000, `${name} is there`);
+    return { folder, there };
+  }
+
   test('one that says nothing keeps no later push from the other', async () => {
     await using silent = await startSilent();
-    const folder = await checkout(await create('patient'));
-    const [quick, mute] = [remote('quick'), remote('mute')];
-    for (const [name, url] of [
-      ['quick', quick],
-      ['mute', mute],
-    ] as const)
-      expect((await forge.cli('mirror', 'add', 'patient', url, '--name', name)).code).toBe(0);
-    const both = async () => (await isCurrent('patient', 'quick')) && (await isCurrent('patient', 'mute'));
-    await eventually(both, 60_000, 'both are there');
+    const { folder, there } = await followedTwice('patient', 'quick', 'mute');
+    const [quick, mute] = there;
     const moved = query(
       join(forge.root, 'var/lib/fossilrepo/fossilrepo.db'),
       `UPDATE mirror SET url = 'http://127.0.0.1:${silent.port}/x.git' WHERE url = '${mute}' RETURNING 1`,
@@ -322,18 +330,8 @@ describe('two mirrors of one repository', () => {
   });
 
   test('one that is down holds up neither the other nor a push; it is tried again, and when asked', async () => {
-    const folder = await checkout(await create('two'));
-    const [up, down] = [remote('up'), remote('down')];
-    for (const [name, url] of [
-      ['up', up],
-      ['down', down],
-    ] as const)
-      expect((await forge.cli('mirror', 'add', 'two', url, '--name', name)).code).toBe(0);
-    await eventually(
-      async () => (await isCurrent('two', 'up')) && (await isCurrent('two', 'down')),
-      60_000,
-      'both are there',
-    );
+    const { folder, there } = await followedTwice('two', 'up', 'down');
+    const [up, down] = there;
     renameSync(down, `${down}.away`);
     // A tag is no check-in, and is waited for all the same.
     const tagged = await someone.fossil(folder, 'tag', 'add', '--user-override', 'admin', 'v1', 'trunk');
