@@ -5,9 +5,10 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { programHome } from '../../src/config/paths.ts';
 import { type Person, newPerson, type Shown } from './client.ts';
-import { asForgesUser, startForge, type TestForge } from './forge.ts';
+import { asForgesUser, eventually, startForge, type TestForge } from './forge.ts';
+import { measured } from './processes.ts';
 import { query } from './support/fossil-lab.ts';
-import { differences } from './support/git-compare.ts';
+import { differences, roundTripDifferences } from './support/git-compare.ts';
 import { gitHistory } from './support/git-history.ts';
 import { startGitHttp } from './support/git-servers.ts';
 import { makeRemote, oddHistory, type Remote } from './support/git-remote.ts';
@@ -29,6 +30,8 @@ const remote = (name: string): Remote => {
   execFileSync('env', [...asForgesUser(), 'mkdir', '-p', remotes()]);
   return makeRemote(join(remotes(), `${name}.git`));
 };
+/** The management database. */
+const managed = () => join(forge.root, 'var/lib/fossilrepo/fossilrepo.db');
 const create = (name: string, from: string, ...more: string[]) =>
   forge.json<Shown & { upstream: string | null }>('repo', 'create', name, '--from', from, ...more);
 const pulled = (name: string) => forge.json('upstream', 'pull', name);
@@ -36,10 +39,10 @@ const pull = (name: string) => forge.cli('--json', 'upstream', 'pull', name);
 /** What the management database knows: Fossil's hashes by Git's. */
 const marksOf = ({ id }: Pick<Shown, 'id'>): Map<string, string> =>
   new Map(
-    query(
-      join(forge.root, 'var/lib/fossilrepo/fossilrepo.db'),
-      `SELECT git, fossil FROM import_mark WHERE repository = '${id}'`,
-    ).map((row) => [String(row['git']), String(row['fossil'])]),
+    query(managed(), `SELECT git, fossil FROM import_mark WHERE repository = '${id}'`).map((row) => [
+      String(row['git']),
+      String(row['fossil']),
+    ]),
   );
 /** The check-in that Fossil takes a name for. */
 const called = ({ path }: Shown, name: string): string | undefined =>
@@ -50,6 +53,16 @@ const called = ({ path }: Shown, name: string): string | undefined =>
   ).map((row) => String(row['uuid']))[0];
 const compare = (one: Remote, shown: Shown, options?: Parameters<typeof differences>[3]) =>
   differences(one, shown.path, marksOf(shown), options);
+
+/** Mirrors a repository to a bare folder, and compares that with where it was imported from. @param main what the main branch is called there */
+async function roundTrip(source: Remote, shown: Shown, main: string): Promise<string[]> {
+  const there = remote(`${shown.name}-mirror`);
+  await forge.json('mirror', 'add', shown.name, there.folder, '--name', 'back');
+  const succeeded = `SELECT 1 FROM mirror WHERE repository = '${shown.id}' AND ok_at NOT NULL AND error IS NULL`;
+  const took = await eventually(() => query(managed(), succeeded).length > 0, 300_000, 'it is all there');
+  measured(`${marksOf(shown).size} check-ins were on a mirror after ${Math.round(took / 100) / 10} s`);
+  return roundTripDifferences(source, there, marksOf(shown), [main, 'main']);
+}
 
 test('everything odd in a history comes as it is; pull requests and notes do not', async () => {
   const odd = remote('odd');
@@ -92,16 +105,17 @@ test('everything odd in a history comes as it is; pull requests and notes do not
   expect(events.find(({ comment }) => comment === 'late merge')?.['at']).toBe('1000000000');
 });
 
-test("this project's own history", async () => {
+test("this project's own history, in and out again", async () => {
   const folder = join(forge.root, 'own.git');
   execFileSync('git', ['clone', '-q', '--bare', programHome, folder]);
   if (asForgesUser().length > 0) execFileSync('chown', ['-R', '24001:24001', folder]);
   const own = makeRemote(folder, { exists: true });
   const shown = await create('self', own.folder);
   expect(compare(own, shown)).toEqual([]);
+  expect(await roundTrip(own, shown, own.git('symbolic-ref', '--short', 'HEAD'))).toEqual([]);
 });
 
-test('5,000 commits with side branches', async () => {
+test('5,000 commits with side branches, in and out again', async () => {
   const one = remote('large');
   // The stream that the export is tested with calls the main branch master.
   one.feed([...gitHistory(5_000)].join(''));
@@ -109,6 +123,7 @@ test('5,000 commits with side branches', async () => {
   const shown = await create('large', one.folder);
   expect(shown.checkins).toBe(5_000);
   expect(compare(one, shown, { every: 100 })).toEqual([]);
+  expect(await roundTrip(one, shown, 'master')).toEqual([]);
 }, 600_000);
 
 test('what is new comes, once, with its branches and tags where they are there', async () => {
@@ -198,7 +213,7 @@ test('marks that are gone stop it: nothing is imported twice', async () => {
   one.commit('main', 'one', { a: '1\n' });
   one.commit('main', 'two', { a: '2\n' });
   const shown = await create('marks', one.folder);
-  const database = join(forge.root, 'var/lib/fossilrepo/fossilrepo.db');
+  const database = managed();
   const [lost] = query(
     database,
     `DELETE FROM import_mark WHERE repository = '${shown.id}' AND git = '${one.tip('main')}' RETURNING git, fossil`,

@@ -117,3 +117,80 @@ function treesOf(file: string, checkins: readonly string[]): Map<string, string[
   }
   return found;
 }
+
+/**
+ * Compares a Git repository with a mirror of the Fossil one that it was imported into, by what git tells of both: every commit is exactly one
+ * there, with the same tree, parents, date and text, every branch and tag leads to the same commit, and there is nothing else.
+ * @param marks Fossil's hashes by those of `source` @param main what the main branches are called: in `source`, and in `mirror`
+ * @returns the differences, a line each
+ */
+export function roundTripDifferences(
+  source: Remote,
+  mirror: Remote,
+  marks: ReadonlyMap<string, string>,
+  main: readonly [string, string],
+): string[] {
+  const wrong: string[] = [];
+  const there = new Map(logOf(mirror, '--all').map((one) => [one.hash, one]));
+  const origins = new Map([...there.values()].map(({ hash, text }) => [originOf(text), hash]));
+  const became = (hash: string): string => origins.get(marks.get(hash) ?? '') ?? '?';
+  const commits = logOf(source, '--branches', '--tags');
+  for (const { hash, tree, at, parents, text } of commits) {
+    const twin = there.get(became(hash));
+    if (twin === undefined) {
+      wrong.push(`${hash} is not there`);
+      continue;
+    }
+    if (twin.tree !== tree) wrong.push(`${hash} has another tree`);
+    if (twin.at !== at || twin.authoredAt !== at) wrong.push(`${hash} has another date`);
+    // Fossil knows which parent is the first one, and of the others no order.
+    const [first, ...others] = parents.map(became);
+    const [itsFirst, ...itsOthers] = twin.parents;
+    if (first !== itsFirst || others.sort().join() !== itsOthers.sort().join())
+      wrong.push(`${hash} has other parents`);
+    const wanted = `${text.trimEnd() || '(no comment)'}\n\nFossilOrigin-Name: ${marks.get(hash) ?? '?'}`;
+    if (twin.text.trimEnd() !== wanted) wrong.push(`${hash} has another text`);
+  }
+  const twins = new Set(commits.map(({ hash }) => became(hash)));
+  for (const hash of there.keys()) if (!twins.has(hash)) wrong.push(`${hash} is in the mirror alone`);
+  if (twins.size !== commits.length) wrong.push('two commits became one');
+  const wanted = refsOf(source).map(([ref, hash]) => {
+    const called = ref === `refs/heads/${main[0]}` ? `refs/heads/${main[1]}` : ref;
+    return `${called} ${became(hash)}`;
+  });
+  const has = refsOf(mirror).map((ref) => ref.join(' '));
+  wrong.push(...wanted.filter((line) => !has.includes(line)).map((line) => `${line} is missing`));
+  wrong.push(...has.filter((line) => !wanted.includes(line)).map((line) => `${line} is too much`));
+  return wrong;
+}
+
+/** Every commit that some refs lead to. */
+const logOf = (remote: Remote, ...refs: string[]) =>
+  remote
+    .raw(['log', '-z', '--format=%H%n%T%n%ct%n%at%n%P%n%B', ...refs, '--'])
+    .toString('latin1')
+    .split('\0')
+    .filter((record) => record !== '')
+    .map((record) => {
+      const [hash = '', tree, at, authoredAt, parents = '', ...text] = record.split('\n');
+      return {
+        hash,
+        tree,
+        at,
+        authoredAt,
+        parents: parents.split(' ').filter(Boolean),
+        text: text.join('\n'),
+      };
+    });
+
+const originOf = (text: string): string => /\nFossilOrigin-Name: (\w+)\s*$/.exec(text)?.[1] ?? '';
+
+/** Branches and tags with the commits that they lead to. */
+const refsOf = (remote: Remote): [string, string][] =>
+  remote
+    .git('for-each-ref', '--format=%(refname) %(objectname) %(*objectname)', 'refs/heads', 'refs/tags')
+    .split('\n')
+    .map((line) => {
+      const [ref = '', hash = '', peeled] = line.split(' ');
+      return [ref, peeled ? peeled : hash];
+    });
