@@ -16,6 +16,7 @@ import type { GlobalOptions } from '../server.ts';
 import { addEvent } from '../store/events.ts';
 import { findMirror, insertMirror, type Mirror, updateMirror } from '../store/mirrors.ts';
 import { getRepository, type Repository } from '../store/repositories.ts';
+import { cleared } from '../store/tries.ts';
 import { approvedHostKeys } from './mirror-host-keys.ts';
 import { tellTrial } from './mirror-trial.ts';
 import { askForToken, somebodyIsThere } from './questions.ts';
@@ -91,7 +92,7 @@ async function addTried(
     forge.out.result({ mirror: describeMirror(forge, row, mirror), ...plan(trial) }, 'nothing was changed');
     return;
   }
-  keep(forge, row, { ...mirror, ...cleared }, former);
+  keep(forge, row, { ...mirror, ...anew }, former);
   await keepExtras(forge, mirror, extras);
   told(forge, row, mirror, trial);
 }
@@ -130,7 +131,7 @@ async function addByKey(
     );
     return;
   }
-  if (!flags.dryRun) keep(forge, row, { ...mirror, ...cleared }, mirror);
+  if (!flags.dryRun) keep(forge, row, { ...mirror, ...anew }, mirror);
   told(forge, row, mirror, trial);
 }
 
@@ -185,14 +186,7 @@ const waiting = () => ({
 });
 
 /** It works: looked at anew, at once. */
-const cleared = {
-  error: null,
-  errorKind: null,
-  failures: 0,
-  failingSince: null,
-  nextTryAt: null,
-  stamp: null,
-} as const;
+const anew = { ...cleared, stamp: null } as const;
 
 function keep(
   { store }: Pick<Forge, 'store'>,

@@ -4,6 +4,7 @@ import { mirrorHost } from '../store/mirror-hosts.ts';
 import { type MirrorPart, partsOf } from '../store/mirror-parts.ts';
 import { servedMirrors } from '../store/mirrors.ts';
 import { findRepositoryById } from '../store/repositories.ts';
+import { levelOf } from './failing.ts';
 import type { Finding } from './finding.ts';
 
 /** What one mirror has besides code. */
@@ -16,10 +17,8 @@ export type PartsSeen = {
   expiresAt: number | null;
 };
 
-/** Milliseconds. */
-const day = 24 * 3_600_000;
 /** Who has to make another token gets so long. Milliseconds. */
-const notice = 14 * day;
+const notice = 14 * 24 * 3_600_000;
 
 /** What the management database says: nobody is asked. */
 export const partsSeen = ({ store }: Pick<Forge, 'store'>): PartsSeen[] =>
@@ -44,7 +43,7 @@ function failing(
   const byHand = waitsForHand(part);
   return [
     {
-      level: now - (part.failingSince ?? now) >= day ? 'red' : 'yellow',
+      level: levelOf(part, now),
       about: repository,
       what: `Not mirrored: the ${part.part} of ${repository} to ${mirror}: ${part.error}`,
       next: byHand

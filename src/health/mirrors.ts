@@ -5,6 +5,7 @@ import { stampIfThere } from '../mirror/look.ts';
 import { waitsForHand } from '../plan/sync.ts';
 import { type Mirror, servedMirrors } from '../store/mirrors.ts';
 import { findRepositoryById } from '../store/repositories.ts';
+import { levelOf } from './failing.ts';
 import type { Finding } from './finding.ts';
 
 /** How one mirror stands. */
@@ -19,8 +20,6 @@ export type MirrorSeen = {
 /** How all stand, in numbers. */
 export type MirrorsSummary = { mirrors: number; current: number; failing: number };
 
-/** A mirror that fails for longer is what nobody may rely on. Milliseconds. */
-const red = 24 * 3_600_000;
 /** The timer comes every five minutes, and a first push may take long. Milliseconds. */
 const untried = 3 * 3_600_000;
 /** How many are named. */
@@ -83,7 +82,7 @@ function failure(members: readonly MirrorSeen[], now: number): Finding {
   const repository = first?.repository ?? '';
   const byHand = first !== undefined && waitsForHand(first.mirror);
   return {
-    level: now - since >= red ? 'red' : 'yellow',
+    level: levelOf({ failingSince: since }, now),
     about: names.length === 1 ? repository : 'mirrors',
     what: `Not mirrored: ${who}: ${first?.mirror.error ?? ''}`,
     next: byHand

@@ -1,6 +1,7 @@
 import type { Forge } from '../forge.ts';
 import { findRepositoryById } from '../store/repositories.ts';
 import { servedUpstreams, type Upstream } from '../store/upstreams.ts';
+import { levelOf } from './failing.ts';
 import type { Finding } from './finding.ts';
 
 /** How one upstream stands. */
@@ -8,9 +9,6 @@ export type UpstreamSeen = Pick<Upstream, 'url' | 'error' | 'failingSince' | 'ne
   /** The repository's name. */
   repository: string;
 };
-
-/** One that can't be followed for longer is what nobody may rely on. Milliseconds. */
-const red = 24 * 3_600_000;
 
 /** What the management database says: nobody is asked. */
 export const upstreamsSeen = ({ store }: Pick<Forge, 'store'>): UpstreamSeen[] =>
@@ -26,7 +24,7 @@ export const upstreamFindings = (seen: readonly UpstreamSeen[], now: number): Fi
       ? []
       : [
           {
-            level: now - (failingSince ?? now) >= red ? 'red' : 'yellow',
+            level: levelOf({ failingSince }, now),
             about: repository,
             what: `${repository} does not follow ${url}: ${error}`,
             next:

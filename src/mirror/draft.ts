@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { OperatorError } from '../errors.ts';
 import type { Forge } from '../forge.ts';
 import { usualSchedule } from '../plan/schedule.ts';
-import { allMirrors, type Mirror, mirrorsOf, untried } from '../store/mirrors.ts';
+import { allMirrors, type Mirror, mirrorsOf, untriedMirror } from '../store/mirrors.ts';
 import { findRepositoryById, type Repository } from '../store/repositories.ts';
 import type { RemoteAddress } from './remote/address.ts';
 
@@ -10,7 +10,7 @@ export const isHttp = ({ protocol }: RemoteAddress): boolean => protocol === 'ht
 
 /** A mirror of which nothing is known but where it is. */
 export const fresh = (row: Repository, name: string, { url }: RemoteAddress): Mirror => ({
-  ...untried,
+  ...untriedMirror,
   id: randomUUID(),
   repository: row.id,
   name,

@@ -11,6 +11,7 @@ import {
 } from '../store/mirror-parts.ts';
 import type { Mirror } from '../store/mirrors.ts';
 import type { Repository } from '../store/repositories.ts';
+import { cleared } from '../store/tries.ts';
 import type { HostKind } from './host-kinds.ts';
 import { openHost } from './hosts/open.ts';
 import { kindOf, type Project, projectOf } from './hosts/project.ts';
@@ -119,7 +120,8 @@ export async function keepExtras(
     const moved =
       part === 'wiki' && place !== undefined && place !== mirrorPart(store, mirror.id, part).place;
     updateMirrorPart(store, mirror.id, part, {
-      ...{ stamp: null, error: null, errorKind: null, failures: 0, failingSince: null, nextTryAt: null },
+      ...cleared,
+      stamp: null,
       ...(moved && { place, ref: null, git: null }),
     });
   }

@@ -6,6 +6,7 @@ import { findMirrorById, type Mirror, updateMirror } from '../store/mirrors.ts';
 import type { Repository } from '../store/repositories.ts';
 import { transaction } from '../store/store.ts';
 import { addSyncRun, type IssueCounts, type SyncRun } from '../store/sync-runs.ts';
+import { wentWell, wentWrong } from '../store/tries.ts';
 import type { Brought } from './bring.ts';
 import { RemoteError } from './remote/error.ts';
 
@@ -35,15 +36,9 @@ export function noteSuccess(
     updateMirror(store, mirror.id, {
       stamp: was.stamp,
       checkins: was.checkins,
-      triedAt: begunAt,
-      okAt: begunAt,
       ...(brought.compared && { comparedAt: begunAt }),
       ...(brought.rewound && { rewoundAt: brought.rewound.at, rewoundTo: brought.rewound.to }),
-      error: null,
-      errorKind: null,
-      failures: 0,
-      failingSince: null,
-      nextTryAt: was.waiting > 0 ? begunAt + waitingPause : null,
+      ...wentWell(begunAt, was.waiting > 0 ? begunAt + waitingPause : null),
     });
     if (brought.refs.length > 0 || before.error !== null) noteRun(store, one, 'code', brought, null);
     tellOverwritten({ store, out }, one, brought);
@@ -60,15 +55,8 @@ export function noteFailure({ store, out }: Kept, one: Try, error: unknown, brou
   transaction(store, () => {
     const before = findMirrorById(store, mirror.id);
     if (!before) return;
-    const failures = before.failures + 1;
-    updateMirror(store, mirror.id, {
-      triedAt: begunAt,
-      error: what,
-      errorKind: kind,
-      failures,
-      failingSince: before.failingSince ?? begunAt,
-      nextTryAt: nextTry(kind, failures, begunAt + one.tookMs),
-    });
+    const next = (errorKind: string, failures: number) => nextTry(errorKind, failures, begunAt + one.tookMs);
+    updateMirror(store, mirror.id, wentWrong(before, begunAt, { error: what, errorKind: kind }, next));
     noteRun(store, one, 'code', brought, what);
     if (brought) tellOverwritten({ store, out }, one, brought);
     if (before.errorKind === kind) return;

@@ -12,6 +12,7 @@ import {
 import { findMirrorById, type Mirror, updateMirror } from '../store/mirrors.ts';
 import type { Repository } from '../store/repositories.ts';
 import { transaction } from '../store/store.ts';
+import { wentWell, wentWrong } from '../store/tries.ts';
 import { withLock } from '../system/locks.ts';
 import { describeIssues } from './describe-run.ts';
 import { RateLimited } from './hosts/rate-limit.ts';
@@ -124,8 +125,8 @@ function notePart(
   }
   if (error === undefined) {
     updateMirrorPart(store, mirror.id, part, {
-      ...{ triedAt: begunAt, okAt: begunAt, count, error: null, errorKind: null, failures: 0 },
-      ...{ failingSince: null, nextTryAt: more ? Date.now() + soon : null },
+      ...wentWell(begunAt, more ? Date.now() + soon : null),
+      count,
       ...(!more && { stamp: when.stamp }),
     });
     if (did !== '' || before.error !== null) noteRun(store, run, part, work);
@@ -133,12 +134,9 @@ function notePart(
     return { part, count, did, error: null };
   }
   const [what, kind] = [messageOf(error), error instanceof RemoteError ? error.kind : part];
-  const failures = before.failures + 1;
-  updateMirrorPart(store, mirror.id, part, {
-    ...{ triedAt: begunAt, count, error: what, errorKind: kind, failures },
-    failingSince: before.failingSince ?? begunAt,
-    nextTryAt: nextTry(kind, failures, Date.now()),
-  });
+  const next = (errorKind: string, failures: number) => nextTry(errorKind, failures, Date.now());
+  const tries = wentWrong(before, begunAt, { error: what, errorKind: kind }, next);
+  updateMirrorPart(store, mirror.id, part, { ...tries, count });
   noteRun(store, run, part, work, what);
   if (before.errorKind !== kind)
     tell(forge, row.id, `The ${part} of ${row.name} could not be brought to ${mirror.name}: ${what}`);

@@ -1,5 +1,6 @@
-import { integer, integerOrNull, oneOf, oneOfOrNull, type Row, text, textOrNull } from './rows.ts';
+import { integer, oneOf, oneOfOrNull, type Row, text, textOrNull } from './rows.ts';
 import { all, change, first, type Store, transaction } from './store.ts';
+import { readTries, type Tries, triesColumns, untried, valuesOfTries } from './tries.ts';
 
 export const mirrorParts = ['wiki', 'tickets'] as const;
 /** What a mirror may have besides code, in the order in which it is brought there. */
@@ -10,7 +11,7 @@ export const wikiPlaces = ['repository', 'branch'] as const;
 export type WikiPlace = (typeof wikiPlaces)[number];
 
 /** How a part of a mirror stands. Instants are milliseconds since 1970. */
-export type MirrorPart = {
+export type MirrorPart = Tries & {
   /** The mirror's id. */
   mirror: string;
   part: PartName;
@@ -21,16 +22,8 @@ export type MirrorPart = {
   git: string | null;
   /** The stamp of the repository's file at the last success; see `mirror/export/seen.ts`. */
   stamp: string | null;
-  triedAt: number | null;
-  okAt: number | null;
   /** How many issues, or pages, there are. */
   count: number;
-  error: string | null;
-  errorKind: string | null;
-  failures: number;
-  failingSince: number | null;
-  /** Null: not by itself. */
-  nextTryAt: number | null;
 };
 
 const read = (row: Row): MirrorPart => ({
@@ -40,25 +33,16 @@ const read = (row: Row): MirrorPart => ({
   ref: textOrNull(row, 'ref'),
   git: textOrNull(row, 'git'),
   stamp: textOrNull(row, 'stamp'),
-  triedAt: integerOrNull(row, 'tried_at'),
-  okAt: integerOrNull(row, 'ok_at'),
   count: integer(row, 'count'),
-  error: textOrNull(row, 'error'),
-  errorKind: textOrNull(row, 'error_kind'),
-  failures: integer(row, 'failures'),
-  failingSince: integerOrNull(row, 'failing_since'),
-  nextTryAt: integerOrNull(row, 'next_try_at'),
+  ...readTries(row),
 });
 
-const untried = {
-  ...{ place: null, ref: null, git: null, stamp: null, triedAt: null, okAt: null, count: 0 },
-  ...{ error: null, errorKind: null, failures: 0, failingSince: null, nextTryAt: null },
-} as const;
+const unwanted = { ...{ place: null, ref: null, git: null, stamp: null, count: 0 }, ...untried } as const;
 
 /** A part as it stands; one that was never tried when nothing is known. */
 export function mirrorPart(store: Store, mirror: string, part: PartName): MirrorPart {
   const row = first(store, 'SELECT * FROM mirror_part WHERE mirror = ? AND part = ?', mirror, part);
-  return row ? read(row) : { ...untried, mirror, part };
+  return row ? read(row) : { ...unwanted, mirror, part };
 }
 
 /** All that were ever wanted of a mirror. */
@@ -82,11 +66,9 @@ export function updateMirrorPart(
     const one = { ...mirrorPart(store, mirror, part), ...changes };
     change(
       store,
-      `INSERT OR REPLACE INTO mirror_part(mirror, part, place, ref, git, stamp, tried_at, ok_at, count, error, error_kind,
-         failures, failing_since, next_try_at) SELECT ?1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
-       WHERE EXISTS (SELECT 1 FROM mirror WHERE id = ?1)`,
-      ...[mirror, part, one.place, one.ref, one.git, one.stamp, one.triedAt, one.okAt, one.count],
-      ...[one.error, one.errorKind, one.failures, one.failingSince, one.nextTryAt],
+      `INSERT OR REPLACE INTO mirror_part(mirror, part, place, ref, git, stamp, count, ${triesColumns})
+         SELECT ?1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? WHERE EXISTS (SELECT 1 FROM mirror WHERE id = ?1)`,
+      ...[mirror, part, one.place, one.ref, one.git, one.stamp, one.count, ...valuesOfTries(one)],
     );
   });
 }

@@ -1,13 +1,14 @@
 import { OperatorError } from '../errors.ts';
 import { flag, integer, integerOrNull, oneOf, type Row, text, textOrNull } from './rows.ts';
 import { all, change, first, type Store, transaction } from './store.ts';
+import { readTries, type Tries, triesColumns, untried, valuesOfTries } from './tries.ts';
 
 export const divergencePolicies = ['refuse', 'overwrite', 'keep'] as const;
 /** What happens to what somebody else pushed to a mirror: nothing is pushed, it is overwritten, or refs that are not ours stay. */
 export type DivergencePolicy = (typeof divergencePolicies)[number];
 
 /** A Git remote that follows a repository. Instants are milliseconds since 1970. */
-export type Mirror = {
+export type Mirror = Tries & {
   /** A UUID; what is sealed belongs to it. */
   id: string;
   /** The repository's id. */
@@ -34,23 +35,12 @@ export type Mirror = {
   /** Lines of a known_hosts file; null where there is no SSH. */
   hostKeys: string | null;
   createdAt: number;
-  /** Null before the first try, and so with the others. */
-  triedAt: number | null;
-  okAt: number | null;
-  /** When it was last compared with the remote itself. */
+  /** When it was last compared with the remote itself; null before the first time, and so with the others. */
   comparedAt: number | null;
   /** The stamp of the repository's file at the last success; see `mirror/export/seen.ts`. */
   stamp: string | null;
   /** How many public check-ins the repository had at the last success. */
   checkins: number;
-  /** Why the last try failed, in plain words; null when it did not. */
-  error: string | null;
-  errorKind: string | null;
-  /** How often in a row. */
-  failures: number;
-  failingSince: number | null;
-  /** Null: not by itself. */
-  nextTryAt: number | null;
   /** When the restore was that took something away which had been pushed, and the instant whose state it brought back. */
   rewoundAt: number | null;
   rewoundTo: number | null;
@@ -74,16 +64,10 @@ const read = (row: Row): Mirror => ({
   publicKey: textOrNull(row, 'public_key'),
   hostKeys: textOrNull(row, 'host_keys'),
   createdAt: integer(row, 'created_at'),
-  triedAt: integerOrNull(row, 'tried_at'),
-  okAt: integerOrNull(row, 'ok_at'),
+  ...readTries(row),
   comparedAt: integerOrNull(row, 'compared_at'),
   stamp: textOrNull(row, 'stamp'),
   checkins: integer(row, 'checkins'),
-  error: textOrNull(row, 'error'),
-  errorKind: textOrNull(row, 'error_kind'),
-  failures: integer(row, 'failures'),
-  failingSince: integerOrNull(row, 'failing_since'),
-  nextTryAt: integerOrNull(row, 'next_try_at'),
   rewoundAt: integerOrNull(row, 'rewound_at'),
   rewoundTo: integerOrNull(row, 'rewound_to'),
   verifiedAt: integerOrNull(row, 'verified_at'),
@@ -92,38 +76,22 @@ const read = (row: Row): Mirror => ({
 
 /** The columns in the order of `valuesOf`. */
 const columns = `id, repository, name, url, main, branches, on_divergence, every_ms, tickets, wiki, user, sealed_credential,
-  public_key, host_keys, created_at, tried_at, ok_at, compared_at, stamp, checkins, error, error_kind, failures,
-  failing_since, next_try_at, rewound_at, rewound_to, verified_at, verify_error`;
+  public_key, host_keys, created_at, compared_at, stamp, checkins, rewound_at, rewound_to, verified_at, verify_error, ${triesColumns}`;
 
 const valuesOf = (one: Mirror) => [
   ...[one.id, one.repository, one.name, one.url, one.main, one.branches, one.onDivergence, one.everyMs],
   ...[Number(one.tickets), Number(one.wiki), one.user, one.sealedCredential, one.publicKey, one.hostKeys],
-  ...[
-    one.createdAt,
-    one.triedAt,
-    one.okAt,
-    one.comparedAt,
-    one.stamp,
-    one.checkins,
-    one.error,
-    one.errorKind,
-  ],
-  ...[one.failures, one.failingSince, one.nextTryAt, one.rewoundAt, one.rewoundTo, one.verifiedAt],
-  one.verifyError,
+  ...[one.createdAt, one.comparedAt, one.stamp, one.checkins, one.rewoundAt, one.rewoundTo],
+  ...[one.verifiedAt, one.verifyError],
+  ...valuesOfTries(one),
 ];
 
 /** What a mirror is before its first try. */
-export const untried = {
-  triedAt: null,
-  okAt: null,
+export const untriedMirror = {
+  ...untried,
   comparedAt: null,
   stamp: null,
   checkins: 0,
-  error: null,
-  errorKind: null,
-  failures: 0,
-  failingSince: null,
-  nextTryAt: null,
   rewoundAt: null,
   rewoundTo: null,
   verifiedAt: null,
@@ -131,11 +99,11 @@ export const untried = {
 } as const;
 
 /** What is decided when a mirror is added; the rest follows from trying it. */
-export type NewMirror = Omit<Mirror, keyof typeof untried> & Partial<Mirror>;
+export type NewMirror = Omit<Mirror, keyof typeof untriedMirror> & Partial<Mirror>;
 
 /** @throws OperatorError when the repository has one of that name */
 export function insertMirror(store: Store, mirror: NewMirror): Mirror {
-  const made: Mirror = { ...untried, ...mirror };
+  const made: Mirror = { ...untriedMirror, ...mirror };
   return transaction(store, () => {
     if (findMirror(store, mirror.repository, mirror.name))
       throw new OperatorError(`There is already a mirror ${mirror.name}.`, {

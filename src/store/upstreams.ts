@@ -1,12 +1,13 @@
 import { OperatorError } from '../errors.ts';
 import { integer, integerOrNull, oneOf, type Row, text, textOrNull } from './rows.ts';
 import { all, change, first, type Store, transaction } from './store.ts';
+import { readTries, type Tries, triesColumns, untried, valuesOfTries } from './tries.ts';
 
 export const upstreamKinds = ['fossil', 'git'] as const;
 export type UpstreamKind = (typeof upstreamKinds)[number];
 
 /** What a repository follows. Instants are milliseconds since 1970. */
-export type Upstream = {
+export type Upstream = Tries & {
   /** A UUID; what is sealed belongs to it. */
   id: string;
   /** The repository's id; each has at most one. */
@@ -25,34 +26,13 @@ export type Upstream = {
   /** Lines of a known_hosts file; null where there is no SSH. */
   hostKeys: string | null;
   createdAt: number;
-  /** Null before the first try, and so with the others. */
-  triedAt: number | null;
-  okAt: number | null;
   /** When something came the last time, and what, in words. */
   cameAt: number | null;
   came: string | null;
-  /** Why the last try failed, in plain words; null when it did not. */
-  error: string | null;
-  errorKind: string | null;
-  /** How often in a row. */
-  failures: number;
-  failingSince: number | null;
-  /** After a failure; null: not by itself. */
-  nextTryAt: number | null;
 };
 
 /** What an upstream is before its first try. */
-export const unpulled = {
-  triedAt: null,
-  okAt: null,
-  cameAt: null,
-  came: null,
-  error: null,
-  errorKind: null,
-  failures: 0,
-  failingSince: null,
-  nextTryAt: null,
-} as const;
+export const unpulled = { ...untried, cameAt: null, came: null } as const;
 
 const read = (row: Row): Upstream => ({
   id: text(row, 'id'),
@@ -65,25 +45,19 @@ const read = (row: Row): Upstream => ({
   publicKey: textOrNull(row, 'public_key'),
   hostKeys: textOrNull(row, 'host_keys'),
   createdAt: integer(row, 'created_at'),
-  triedAt: integerOrNull(row, 'tried_at'),
-  okAt: integerOrNull(row, 'ok_at'),
   cameAt: integerOrNull(row, 'came_at'),
   came: textOrNull(row, 'came'),
-  error: textOrNull(row, 'error'),
-  errorKind: textOrNull(row, 'error_kind'),
-  failures: integer(row, 'failures'),
-  failingSince: integerOrNull(row, 'failing_since'),
-  nextTryAt: integerOrNull(row, 'next_try_at'),
+  ...readTries(row),
 });
 
 /** The columns in the order of `valuesOf`. */
-const columns = `id, repository, kind, url, every_ms, user, sealed_credential, public_key, host_keys, created_at, tried_at, ok_at,
-  came_at, came, error, error_kind, failures, failing_since, next_try_at`;
+const columns = `id, repository, kind, url, every_ms, user, sealed_credential, public_key, host_keys, created_at,
+  came_at, came, ${triesColumns}`;
 
 const valuesOf = (one: Upstream) => [
   ...[one.id, one.repository, one.kind, one.url, one.everyMs, one.user, one.sealedCredential],
-  ...[one.publicKey, one.hostKeys, one.createdAt, one.triedAt, one.okAt, one.cameAt, one.came],
-  ...[one.error, one.errorKind, one.failures, one.failingSince, one.nextTryAt],
+  ...[one.publicKey, one.hostKeys, one.createdAt, one.cameAt, one.came],
+  ...valuesOfTries(one),
 ];
 
 /** Sets what a repository follows, in place of what it followed before. */

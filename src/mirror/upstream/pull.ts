@@ -4,6 +4,7 @@ import { nextPull } from '../../plan/upstream.ts';
 import { addEvent } from '../../store/events.ts';
 import { findRepositoryById, type Repository } from '../../store/repositories.ts';
 import { transaction } from '../../store/store.ts';
+import { wentWell, wentWrong } from '../../store/tries.ts';
 import { findUpstream, type Upstream, updateUpstream } from '../../store/upstreams.ts';
 import { withLock } from '../../system/locks.ts';
 import { isStopped } from '../../system/stopped.ts';
@@ -83,8 +84,7 @@ function succeeded({ store }: Kept, row: Repository, upstream: Upstream, came: C
   const what = describeCame(came);
   transaction(store, () => {
     updateUpstream(store, upstream.id, {
-      ...{ triedAt: at, okAt: at, error: null, errorKind: null },
-      ...{ failures: 0, failingSince: null, nextTryAt: null },
+      ...wentWell(at),
       ...(what !== '' && { cameAt: at, came: what }),
     });
     if (what !== '')
@@ -105,13 +105,9 @@ function succeeded({ store }: Kept, row: Repository, upstream: Upstream, came: C
 function failed({ store }: Kept, row: Repository, upstream: Upstream, error: unknown, at: number): void {
   const what = messageOf(error);
   const kind = kindOf(error);
-  const failures = upstream.failures + 1;
+  const next = (errorKind: string, failures: number) => nextPull(errorKind, failures, Date.now());
   transaction(store, () => {
-    updateUpstream(store, upstream.id, {
-      ...{ triedAt: at, error: what, errorKind: kind, failures },
-      failingSince: upstream.failingSince ?? at,
-      nextTryAt: nextPull(kind, failures, Date.now()),
-    });
+    updateUpstream(store, upstream.id, wentWrong(upstream, at, { error: what, errorKind: kind }, next));
     // Once, when it changes.
     if (upstream.errorKind === kind) return;
     const text = `${row.name} does not follow its upstream: ${what}`;

@@ -1,0 +1,9 @@
+import type { Tries } from '../store/tries.ts';
+import type { Finding } from './finding.ts';
+
+/** What can't be brought or followed for longer is what nobody may rely on. Milliseconds. */
+const red = 24 * 3_600_000;
+
+/** How bad it is that something fails: red after a day. @param now milliseconds since 1970 */
+export const levelOf = ({ failingSince }: Pick<Tries, 'failingSince'>, now: number): Finding['level'] =>
+  now - (failingSince ?? now) >= red ? 'red' : 'yellow';
