@@ -34,6 +34,9 @@ export type RestoreFlags = {
 
 type Prepared = PreparedRestore | PreparedUndo;
 
+/** So many repositories are fetched, and put in their places, at a time. */
+const atOnce = 4;
+
 /** `fossilrepo restore`: brings repositories back to an instant, or takes the last restore back. Answers 6 when some failed. */
 export async function restore(
   options: GlobalOptions,
@@ -64,7 +67,7 @@ async function restoreInPlace(
   if (at) forge.out.say(`To ${showInstant(at)}:`);
   const prepared = await attemptAll(
     rest,
-    4,
+    atOnce,
     (row) => (at ? prepareRestore(forge, row, at) : prepareUndo(forge, row)),
     (ended, count) => {
       const not = at ? "can't be restored" : "can't be taken back";
@@ -80,19 +83,7 @@ async function restoreInPlace(
       return;
     }
     if (ready.length > 0) await agree(ready, flags);
-    const restored = await attemptAll(
-      ready,
-      1,
-      (one) => alone(forge, () => apply(forge, one, flags)),
-      (ended, count) => {
-        const { row, at: instant } = ended.item;
-        const what =
-          'error' in ended
-            ? `${row.name} was not restored`
-            : `${ended.value.name} is as it was at ${showInstant(instant)}`;
-        forge.out.say(`- ${what}${count}`);
-      },
-    );
+    const restored = await alone(forge, () => applyAll(forge, ready, flags));
     report(
       forge,
       before.map(({ row, restore }) => doneAs(row, new Date(restore.at))),
@@ -186,6 +177,25 @@ function showPlans(
   );
   answerFor(ready.length + prepared.failed.length, prepared.failed.length);
 }
+
+const applyAll = (
+  forge: Forge,
+  ready: readonly Prepared[],
+  flags: RestoreFlags,
+): Promise<Attempts<Prepared, Done>> =>
+  attemptAll(
+    ready,
+    atOnce,
+    (one) => apply(forge, one, flags),
+    (ended, count) => {
+      const { row, at } = ended.item;
+      const what =
+        'error' in ended
+          ? `${row.name} was not restored`
+          : `${ended.value.name} is as it was at ${showInstant(at)}`;
+      forge.out.say(`- ${what}${count}`);
+    },
+  );
 
 async function apply(forge: Forge, prepared: Prepared, flags: RestoreFlags): Promise<Done> {
   const { row, at } = prepared;
