@@ -31,6 +31,8 @@ export function keepRunning(partOf: (name: PartName) => Part, paths: Paths): Sta
   endLeftovers(paths.root);
 
   const start = (name: PartName) => {
+    // It had died a moment before we were asked to stop, and its pause is over.
+    if (stopping) return endedAtOnce();
     const part = partOf(name);
     const [file, ...args] = commandOf(part);
     const child = spawn(file, args, {
@@ -95,6 +97,13 @@ function watched(child: ChildProcess, stopping: () => boolean): EventEmitter {
   child.on('close', (code, signal) => view.emit('close', stopping() ? 0 : code === 0 ? 1 : code, signal));
   // A program that can't be started has no end of its own.
   child.on('error', () => view.emit('close', stopping() ? 0 : 127, null));
+  return view;
+}
+
+/** What the supervisor sees of a part that is not started any more. */
+function endedAtOnce(): EventEmitter {
+  const view = Object.assign(new EventEmitter(), { pid: undefined, stdin: null, stdout: null, stderr: null });
+  setImmediate(() => view.emit('close', 0, null));
   return view;
 }
 

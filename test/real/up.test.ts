@@ -97,6 +97,19 @@ describe('fossilrepo up', () => {
 
   test('a port that somebody else has is refused, with what to do', async () => {
     await forge.stop();
+  test.each(['repositories', 'replication'] as const)(
+    'ended while %s is about to be started again, it ends',
+    async (part) => {
+      if (forge.process()?.exitCode !== null) await forge.start();
+      const pid = forge.pidOf(part);
+      process.kill(pid, 'SIGKILL');
+      await eventually(() => !processesOf(forge.root).some((left) => left.pid === pid), 5_000, 'it has died');
+      const ended = forge.stop().then(() => 'ended');
+      expect(await Promise.race([ended, sleep(10_000)])).toBe('ended');
+      expect(processesOf(forge.root)).toEqual([]);
+    },
+  );
+
     const other = createServer().listen(forge.ports.http, '127.0.0.1');
     await once(other, 'listening');
     const said = await forge.cli('up');
