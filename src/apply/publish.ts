@@ -6,7 +6,7 @@ import type { Paths } from '../config/paths.ts';
 import { messageOf, OperatorError } from '../errors.ts';
 import type { ChangedFile, Step } from '../plan/steps.ts';
 import { caddyRoot, caddyValidate } from '../programs/caddy.ts';
-import { litestreamCheck } from '../programs/litestream.ts';
+import { litestreamCheck, readLitestreamCheck } from '../programs/litestream.ts';
 import { verifyUnits } from '../programs/systemd.ts';
 import { findUser, serviceUsers } from '../system/identity.ts';
 import { writeAtomic } from '../system/files.ts';
@@ -86,12 +86,14 @@ async function check(
   copy: string,
   { run, config, paths }: { run: Machine['run']; config: Machine['config']; paths: Paths },
 ) {
+  if (typeof step.check === 'object') {
+    const { stdout } = await run(litestreamCheck(config.programs.litestream, copy));
+    readLitestreamCheck(stdout, step.check.litestream);
+    return;
+  }
   switch (step.check) {
     case 'caddy':
       await run({ ...caddyValidate(paths, config.programs.caddy, copy), ...asEdge(step) });
-      return;
-    case 'litestream':
-      await run(litestreamCheck(config.programs.litestream, copy));
       return;
     case 'certificate':
       new X509Certificate(readFileSync(copy));

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { missingKeys } from '../plan/litestream.ts';
 import { template } from '../plan/server.ts';
 import { OperatorError } from '../errors.ts';
 import type { Forge } from '../forge.ts';
@@ -31,10 +32,15 @@ export function replicatedDatabases({
   );
 }
 
-/** Makes Litestream's configuration follow the management database, for its next start. @returns whether it differed */
+/**
+ * Makes Litestream's configuration follow the management database, for its next start. A template that lacks something goes live nowhere:
+ * `diff` and `apply` say what it is.
+ * @returns whether it differed
+ */
 export function writeLitestreamConfig(forge: Pick<Forge, 'config' | 'paths' | 'store'>): boolean {
-  const text = litestreamOf(forge, template(readTemplates(), 'litestream.yml'), forge.store);
-  if (readIfThere(forge.paths.litestreamConfig) === text) return false;
+  const written = template(readTemplates(), 'litestream.yml');
+  const { text } = litestreamOf(forge, written, forge.store);
+  if (readIfThere(forge.paths.litestreamConfig) === text || missingKeys(written).length > 0) return false;
   writeAtomic(forge.paths.litestreamConfig, text, 0o640);
   return true;
 }

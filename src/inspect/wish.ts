@@ -3,14 +3,15 @@ import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { isFenced } from '../backup/fence.ts';
 import { replicaUrl } from '../backup/location.ts';
-import { renderLitestreamConfig } from '../plan/litestream.ts';
+import { OperatorError } from '../errors.ts';
+import { type LitestreamConfig, missingKeys, renderLitestreamConfig } from '../plan/litestream.ts';
 import { type ServerWish, template } from '../plan/server.ts';
 import { caddyRoot } from '../programs/caddy.ts';
 import type { StorageCredentials } from '../secrets/storage.ts';
 import type { Server } from '../server.ts';
 import { stackOf } from '../stack/parts.ts';
 import { listRepositories } from '../store/repositories.ts';
-import { instanceId, openStore, type Store } from '../store/store.ts';
+import { instanceId, knownInstance, openStore, type Store } from '../store/store.ts';
 import { readIfThere } from '../system/files.ts';
 import { isRoot } from '../system/identity.ts';
 import { readTemplates } from './templates.ts';
@@ -31,7 +32,7 @@ export function wishOf(server: Server, configText: string, keys?: StorageCredent
     users: isRoot() && paths.root === '/',
     storageKeys: keys,
     edgeRoot: config.tls === 'internal' ? readIfThere(caddyRoot(paths)) : undefined,
-    litestreamText: installedLitestream(server, template(templates, 'litestream.yml')),
+    litestream: installedLitestream(server, template(templates, 'litestream.yml')),
   };
 }
 
@@ -44,14 +45,27 @@ function listenable(listen: readonly string[]): string[] {
   return some.length > 0 ? some : [...listen];
 }
 
-function installedLitestream(server: Pick<Server, 'config' | 'paths'>, text: string): string {
+/** @throws OperatorError when the template was changed so that Litestream would not do what is meant */
+function installedLitestream(server: Pick<Server, 'config' | 'paths'>, text: string): LitestreamConfig {
+  const missing = missingKeys(text);
+  if (missing.length > 0)
+    throw new OperatorError(`templates/litestream.yml does not say ${missing.join(', ')}.`, {
+      next: 'It was changed by hand: correct it, or get it back by running install.sh again.',
+      exit: 'configuration',
+    });
   if (!existsSync(server.paths.database)) return renderLitestream(server, text, []);
   using store = openStore(server.paths);
-  return litestreamOf(server, text, store);
+  return knownInstance(store) === undefined
+    ? renderLitestream(server, text, [])
+    : litestreamOf(server, text, store);
 }
 
 /** Litestream's configuration as it follows from the management database; without any database while nothing may be written. */
-export function litestreamOf(server: Pick<Server, 'config' | 'paths'>, text: string, store: Store): string {
+export function litestreamOf(
+  server: Pick<Server, 'config' | 'paths'>,
+  text: string,
+  store: Store,
+): LitestreamConfig {
   const { config, paths } = server;
   if (isFenced(store)) return renderLitestream(server, text, []);
   const instance = instanceId(store);
@@ -70,7 +84,10 @@ function renderLitestream(
   { config, paths }: Pick<Server, 'config' | 'paths'>,
   text: string,
   databases: { file: string; url: string }[],
-): string {
+): LitestreamConfig {
   const { exact, window, step } = config.replica;
-  return renderLitestreamConfig(text, { socket: paths.litestreamSocket, exact, window, step, databases });
+  return {
+    text: renderLitestreamConfig(text, { socket: paths.litestreamSocket, exact, window, step, databases }),
+    databases: databases.map(({ file }) => file),
+  };
 }

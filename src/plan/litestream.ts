@@ -1,3 +1,4 @@
+import { parseDocument } from 'yaml';
 import { renderTemplate } from './template.ts';
 
 /** What Litestream is told. Durations are milliseconds. */
@@ -11,6 +12,9 @@ export type LitestreamView = {
   /** Each database by its file and the address of its replica (`replicaUrl`). */
   databases: readonly { file: string; url: string }[];
 };
+
+/** Litestream's configuration, and the databases that it shall read in it. */
+export type LitestreamConfig = { text: string; databases: readonly string[] };
 
 /**
  * A commit is in the replica after at most both intervals and the upload: Litestream looks at a database's WAL once each monitor interval
@@ -48,6 +52,35 @@ export function renderLitestreamConfig(template: string, view: LitestreamView): 
       .sort((a, b) => (a.url < b.url ? -1 : 1))
       .map(({ file, url }) => ({ file: quoted(file), url: quoted(url) })),
   });
+}
+
+/** What Litestream has to find. All but what it needs of a database it would replace by a default, such as keeping single transactions for five minutes. */
+const needed = [
+  ['socket', 'enabled'],
+  ['socket', 'path'],
+  ['levels', 0, 'interval'],
+  ['levels', 1, 'interval'],
+  ['l0-retention'],
+  ['l0-retention-check-interval'],
+  ['snapshot', 'interval'],
+  ['snapshot', 'retention'],
+  ['sync-interval'],
+  ['dbs', 0, 'path'],
+  ['dbs', 0, 'monitor-interval'],
+  ['dbs', 0, 'replica', 'url'],
+] as const;
+
+/** The keys that what a template makes lacks, as after a slip of the hand in it: Litestream ignores a key that it doesn't know. */
+export function missingKeys(template: string): string[] {
+  const example = renderLitestreamConfig(template, {
+    socket: '/socket',
+    exact: 1000,
+    window: 1000,
+    step: 1000,
+    databases: [{ file: '/database', url: 'file:///replica' }],
+  });
+  const document = parseDocument(example);
+  return needed.filter((path) => !document.hasIn(path)).map((path) => path.join('.'));
 }
 
 /** A string as YAML reads it back whatever is in it: JSON is YAML. */

@@ -4,6 +4,7 @@ import type { StorageCredentials } from '../secrets/storage.ts';
 import { type Part, type PartName, partNames, unitOf } from '../stack/parts.ts';
 import { commonGroup, serviceUsers } from '../system/identity.ts';
 import { renderCaddyfile } from './caddyfile.ts';
+import type { LitestreamConfig } from './litestream.ts';
 import { renderTmpfiles, renderUnits } from './units.ts';
 import type { Owner, Wanted } from './wanted.ts';
 
@@ -22,7 +23,7 @@ export type ServerWish = {
   supervisor: 'systemd' | 'foreground';
   /** Whether parts get users of their own; only root can give them. */
   users: boolean;
-  litestreamText: string;
+  litestream: LitestreamConfig;
   /** The root certificate of the edge's own authority, once it has made one. */
   edgeRoot: string | undefined;
   /** Keys given with the command; undefined: those in place stay. */
@@ -147,8 +148,8 @@ function contents(wish: ServerWish): Wanted[] {
     {
       is: 'files',
       title: "Litestream's configuration",
-      files: [text(paths.litestreamConfig, wish.litestreamText, 0o640, service)],
-      check: 'litestream',
+      files: [text(paths.litestreamConfig, wish.litestream.text, 0o640, service)],
+      check: { litestream: wish.litestream.databases },
       then: [{ part: 'replication', action: 'restart' }],
     },
   ];

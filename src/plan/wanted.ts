@@ -5,7 +5,13 @@ import type { PartName } from '../stack/parts.ts';
 export type Owner = { user: string; group: string };
 
 /** Who knows whether rendered files are right, and is asked before they go live. */
-export type Checker = 'caddy' | 'certificate' | 'systemd' | 'litestream' | 'fossilrepo';
+export type Checker =
+  | 'caddy'
+  | 'certificate'
+  | 'systemd'
+  | 'fossilrepo'
+  /** The databases that are meant: to Litestream a mistyped key is no error. */
+  | { litestream: readonly string[] };
 
 /** What must happen to a part when something that it reads changes. */
 export type Consequence = { part: PartName; action: 'reload' | 'restart' };

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { OperatorError } from '../errors.ts';
 import type { StorageCredentials } from '../secrets/storage.ts';
+import { parseJson } from '../system/json.ts';
 import type { Command } from '../system/run.ts';
 
 /**
@@ -97,10 +98,12 @@ const listed = z.array(z.object({ path: z.string(), replica: z.enum(['file', 's3
 
 /**
  * Whether the dry start saw just the databases that were meant: a mistyped key is no error to Litestream.
- * @throws OperatorError naming the databases that differ
+ * @throws OperatorError naming the databases that differ, or that nothing was said
  */
 export function readLitestreamCheck(stdout: string, expected: readonly string[]): void {
-  const found = new Set(listed.parse(JSON.parse(stdout)).map(({ path }) => path));
+  const answer = listed.safeParse(parseJson(stdout));
+  if (!answer.success) throw new OperatorError('Litestream does not say which databases it reads.');
+  const found = new Set(answer.data.map(({ path }) => path));
   const wanted = new Set(expected);
   const wrong = [...wanted.symmetricDifference(found)];
   if (wrong.length > 0)

@@ -150,8 +150,11 @@ export function createInstance(store: Store): string {
 
 /** This installation's identity. @throws OperatorError when install has not made it yet */
 export function instanceId(store: Store): string {
-  const id = getSetting(store, 'instance');
+  const id = knownInstance(store);
   if (id === undefined)
     throw new OperatorError('This server has no identity yet.', { next: 'Run fossilrepo install.' });
   return id;
 }
+
+/** The same; undefined between the making of the database and that of the identity, when install was killed just there. */
+export const knownInstance = (store: Store): string | undefined => getSetting(store, 'instance');

@@ -5,6 +5,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { coverage } from '../../src/backup/coverage.ts';
 import { inReplica, recoveryWindow } from '../../src/backup/window.ts';
 import { litestreamState } from '../../src/config/paths.ts';
+import { publish } from '../../src/apply/publish.ts';
+import { parseConfig } from '../../src/config/config.ts';
+import { pathsUnder } from '../../src/config/paths.ts';
 import { nudgeReplication } from '../../src/jobs/nudge.ts';
 import {
   litestreamCheck,
@@ -282,6 +285,28 @@ describe('the dry start', () => {
     spoil('dbs:', 'databases:');
     const { stdout } = await check();
     expect(() => readLitestreamCheck(stdout, [stage.file('one')])).toThrow(stage.file('one'));
+    writeFileSync(stage.config, good);
+    const paths = pathsUnder(stage.at('server'));
+    const machine = { run, paths, config: parseConfig(`programs: { litestream: ${litestream} }`, paths) };
+    const published = (content: string) =>
+      publish(
+        {
+          do: 'files',
+          title: "Litestream's configuration",
+          files: [{ path: stage.config, content, mode: 0o640, former: good }],
+          check: { litestream: [stage.file('one')] },
+          then: [],
+        },
+        machine,
+      );
+    await expect(published(good.replace('dbs:', 'databases:'))).rejects.toThrow(
+      "Litestream's configuration would not work, so nothing of it was changed",
+    );
+    const other = good.replace('dbs:', `dbs:\n  - path: /other\n    replica: { url: file:///elsewhere }`);
+    await expect(published(other)).rejects.toThrow('another configuration than was meant: /other');
+    expect(readFileSync(stage.config, 'utf8')).toBe(good);
+    await published(`${good}# new\n`);
+    expect(readFileSync(stage.config, 'utf8')).toBe(`${good}# new\n`);
   });
 });
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { programHome } from '../../src/config/paths.ts';
-import { renderLitestreamConfig } from '../../src/plan/litestream.ts';
+import { missingKeys, renderLitestreamConfig } from '../../src/plan/litestream.ts';
 import {
   litestreamCheck,
   litestreamEnvironment,
@@ -46,6 +46,19 @@ describe('the configuration', () => {
 
   test('may have no database at all', () => {
     expect(parse(renderLitestreamConfig(template, view))).toMatchObject({ dbs: [] });
+  });
+
+  test('of the template as it comes lacks nothing; a mistyped key is named', () => {
+    expect(missingKeys(template)).toEqual([]);
+    for (const [key, path] of [
+      ['l0-retention:', 'l0-retention'],
+      ['retention: <%= it.window', 'snapshot.retention'],
+      ['dbs:', 'dbs.0.path'],
+      ['url:', 'dbs.0.replica.url'],
+    ] as const) {
+      expect(template).toContain(key);
+      expect(missingKeys(template.replace(key, `x${key}`))).toContain(path);
+    }
   });
 
   test('does not depend on the order of the databases', () => {
@@ -108,5 +121,6 @@ describe('the program', () => {
     expect(() => readLitestreamCheck(stdout, ['/a'])).not.toThrow();
     expect(() => readLitestreamCheck(stdout, ['/a', '/b'])).toThrow('/b');
     expect(() => readLitestreamCheck(stdout, [])).toThrow('/a');
+    expect(() => readLitestreamCheck('', ['/a'])).toThrow('does not say');
   });
 });
