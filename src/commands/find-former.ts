@@ -20,7 +20,7 @@ import { readRecoveryKey, readStorageKeys, storedKeys } from '../secrets/given.t
 import { recipientOf } from '../secrets/bundle/format.ts';
 import type { StorageCredentials } from '../secrets/storage.ts';
 import { type GlobalOptions, type Server, serverWith } from '../server.ts';
-import { instanceId, openStore } from '../store/store.ts';
+import { knownInstance, openStore } from '../store/store.ts';
 import { readIfThere, withTemporaryFolder } from '../system/files.ts';
 import { parseInstant, showInstant } from '../system/instant.ts';
 import { askForKeys, askForRecoveryKey, somebodyIsThere } from './questions.ts';
@@ -141,7 +141,8 @@ function instantOf(flags: FromFlags, begun: string | null | undefined): Date | u
 function isHere(paths: Paths, instance: string): boolean {
   if (!existsSync(paths.database)) return false;
   using store = openStore(paths);
-  if (instanceId(store) === instance) return true;
+  const here = knownInstance(store);
+  if (here === undefined || here === instance) return here !== undefined;
   throw new OperatorError('There is another forge on this machine already.', {
     next: 'Bring the server back on a machine of its own, or fossilrepo uninstall --purge first.',
     exit: 'usage',

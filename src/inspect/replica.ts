@@ -9,7 +9,7 @@ import { probeReplica } from '../backup/probe.ts';
 import { messageOf, OperatorError } from '../errors.ts';
 import type { StorageCredentials } from '../secrets/storage.ts';
 import type { Server } from '../server.ts';
-import { instanceId, openStore } from '../store/store.ts';
+import { knownInstance, openStore } from '../store/store.ts';
 import type { Preflight } from './preflight.ts';
 
 /**
@@ -78,9 +78,14 @@ function makeFolder(folder: string, isDefault: boolean): void {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
 }
 
-/** What the server that is here says of itself. */
-function formerly({ config, paths }: Pick<Server, 'config' | 'paths'>): { me: Me; claimed: boolean } {
+/** What the server that is here says of itself; undefined when it has no identity yet. */
+function formerly({
+  config,
+  paths,
+}: Pick<Server, 'config' | 'paths'>): { me: Me; claimed: boolean } | undefined {
   using store = openStore(paths);
-  const me = ownerOf({ instance: instanceId(store), paths, store });
+  const instance = knownInstance(store);
+  if (instance === undefined) return undefined;
+  const me = ownerOf({ instance, paths, store });
   return { me, claimed: wasClaimed(store, config.replica) };
 }

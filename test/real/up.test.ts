@@ -1,10 +1,12 @@
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { chownSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { dirname, join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { partNames } from '../../src/stack/parts.ts';
+import { openStore } from '../../src/store/store.ts';
 import { eventually, startForge, type TestForge } from './forge.ts';
 import { measured, processesOf } from './processes.ts';
 import { startS3 } from './s3.ts';
@@ -95,8 +97,6 @@ describe('fossilrepo up', () => {
     expect(processesOf(forge.root)).toEqual([]);
   });
 
-  test('a port that somebody else has is refused, with what to do', async () => {
-    await forge.stop();
   test.each(['repositories', 'replication'] as const)(
     'ended while %s is about to be started again, it ends',
     async (part) => {
@@ -110,6 +110,8 @@ describe('fossilrepo up', () => {
     },
   );
 
+  test('a port that somebody else has is refused, with what to do', async () => {
+    await forge.stop();
     const other = createServer().listen(forge.ports.http, '127.0.0.1');
     await once(other, 'listening');
     const said = await forge.cli('up');
@@ -119,6 +121,26 @@ describe('fossilrepo up', () => {
     expect(said.stderr).toContain('ss -ltnp');
     expect(processesOf(forge.root)).toEqual([]);
   });
+});
+
+test('what was killed between the making of the database and that of its identity is gone on with', async () => {
+  await using forge = await startForge({ up: false });
+  const database = join(forge.root, 'var/lib/fossilrepo/fossilrepo.db');
+  mkdirSync(dirname(database), { recursive: true });
+  openStore({ database }).database.close();
+  const { uid, gid } = statSync(forge.root);
+  for (const path of [
+    'var',
+    'var/lib',
+    'var/lib/fossilrepo',
+    ...readdirSync(dirname(database)).map((name) => `var/lib/fossilrepo/${name}`),
+  ])
+    chownSync(join(forge.root, path), uid, gid);
+  for (const command of [['diff'], ['install', '--yes', '--dry-run']]) {
+    const said = await forge.cli(...command);
+    expect(said.code, said.stderr).toBe(0);
+    expect(said.stdout).toContain('- make the management database and the administrator');
+  }
 });
 
 test("a person's own AWS settings reach no part", async () => {
