@@ -35,7 +35,8 @@ export function planRemoval(
   const units = [...plainUnits, ...partNames.map(unitOf)];
   const remove = (title: string, ...list: string[]): Step[] =>
     list.filter(found.exists).map((path) => ({ do: 'remove', title, path }));
-  const program = programPaths.filter(found.exists);
+  // The program on this machine is not a part of a server in a folder.
+  const program = paths.root === '/' ? programPaths.filter(found.exists) : [];
   // The folders' file goes after systemd has forgotten the units: while it is there, that may not have happened yet.
   const service =
     found.exists(paths.tmpfiles) || units.some((unit) => found.exists(`${paths.units}/${unit}`));

@@ -45,6 +45,11 @@ describe('a removal', () => {
     expect(steps.at(-1)).toMatchObject({ do: 'remove-program' });
   });
 
+  test('of a server in a folder leaves the program on this machine', () => {
+    const steps = planRemoval(pathsUnder('/tmp/forge'), all, true, undefined);
+    expect(steps.map((step) => step.do)).not.toContain('remove-program');
+  });
+
   test('a purge forgets what was installed only when all of it is gone', () => {
     const steps = planRemoval(paths, all, true, paths.replica);
     const at = (wanted: (step: (typeof steps)[number]) => boolean) => steps.findIndex(wanted);
