@@ -1,16 +1,17 @@
-import { existsSync, statfsSync, statSync } from 'node:fs';
+import { existsSync, statfsSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { totalmem } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import prettyBytes from 'pretty-bytes';
 import type { Config } from '../config/config.ts';
-import { type Paths, programHome } from '../config/paths.ts';
+import type { Paths } from '../config/paths.ts';
 import { codeOf, messageOf, OperatorError } from '../errors.ts';
 import type { PartName } from '../stack/parts.ts';
 import { findUser, isRoot, serviceUsers } from '../system/identity.ts';
-import { resolves } from '../system/resolve.ts';
 import type { Run } from '../system/run.ts';
+import { checkClock } from './clock.ts';
 import { listeningPorts } from './listening.ts';
+import { checkNames } from './names.ts';
 import { checkPrograms } from './programs.ts';
 
 /** One thing looked at before anything is touched. */
@@ -27,7 +28,7 @@ const leastMemory = 400 * 1024 ** 2;
 /** Debian's first number for a person's account; those below are for services. */
 const firstPerson = 1000;
 /** How Linux says that an address is none of the machine's. */
-const noSuchAddress = ['EADDRNOTAVAIL', 'EAFNOSUPPORT'];
+export const noSuchAddress = ['EADDRNOTAVAIL', 'EAFNOSUPPORT'];
 const leastDisk = 512 * 1024 ** 2;
 
 type Subject = {
@@ -36,19 +37,21 @@ type Subject = {
   run: Run;
   /** Our own parts that run now. */
   processes: ReadonlyMap<PartName, number>;
+  /** Whether others are asked, too, who may be far away: before an installation, not whenever a server starts. */
+  thorough?: boolean;
 };
 
 /** Looks at the machine: memory, disk, ports, clock, programs, names. Changes nothing. */
 export async function preflight(subject: Subject): Promise<Preflight[]> {
-  const { config, paths, run } = subject;
+  const { config, paths, run, thorough = false } = subject;
   return [
     memory(),
     disk(paths.data),
-    clock(),
+    ...(await checkClock(config, run, thorough)),
     ...(isRoot() && paths.root === '/' ? accounts() : []),
     ...(await checkPrograms(config, run)),
     ...(await ports(subject)),
-    ...(await names(config)),
+    ...(await checkNames(config, thorough)),
   ];
 }
 
@@ -57,10 +60,14 @@ export function refuseUnless(found: readonly Preflight[]): void {
   const refused = found.filter(({ verdict }) => verdict === 'refuse');
   if (refused.length === 0) return;
   throw new OperatorError(refused.map(({ message }) => message).join('\n'), {
-    next: refused.map(({ next }) => next ?? '').join('\n       '),
+    next: [...new Set(refused.flatMap(({ next }) => next ?? []))].join('\n       '),
     exit: 'check',
   });
 }
+
+/** A finding and what to do about it. */
+export const inOneLine = ({ message, next }: Preflight): string =>
+  next === undefined ? message : `${message} ${next}`;
 
 function memory(): Preflight {
   const total = totalmem();
@@ -86,19 +93,6 @@ function disk(folder: string): Preflight {
         verdict: 'refuse',
         message: `There is only ${message}.`,
         next: `Free at least ${prettyBytes(leastDisk)} there.`,
-      };
-}
-
-/** A clock before the program's own files is wrong: certificates and recovery by time would be, too. */
-function clock(): Preflight {
-  const made = statSync(join(programHome, 'package.json')).mtimeMs;
-  return Date.now() > made - 86_400_000
-    ? { what: 'clock', verdict: 'fine', message: new Date().toISOString() }
-    : {
-        what: 'clock',
-        verdict: 'refuse',
-        message: `The clock says ${new Date().toISOString()}, which is before fossilrepo was put here.`,
-        next: 'Set the clock; a time service such as systemd-timesyncd keeps it right.',
       };
 }
 
@@ -170,32 +164,6 @@ function whyNotOpen(host: string, port: number): Promise<string | undefined> {
       server.close(() => resolve(undefined));
     });
   });
-}
-
-async function names(config: Config): Promise<Preflight[]> {
-  const below = `fossilrepo-check.${config.domain}`;
-  const missing = (
-    await Promise.all([config.domain, below].map(async (name) => ((await resolves(name)) ? [] : [name])))
-  ).flat();
-  if (missing.length === 0)
-    return [{ what: 'names', verdict: 'fine', message: `${config.domain} and names below it resolve` }];
-  if (config.local)
-    return [
-      {
-        what: 'names',
-        verdict: 'warn',
-        message: `${missing.join(' and ')} can't be resolved here: repositories answer at http://localhost:${config.ports.repositories}/NAME.`,
-        next: 'Install the Debian package libnss-myhostname for names of their own.',
-      },
-    ];
-  return [
-    {
-      what: 'names',
-      verdict: config.tls === 'auto' ? 'refuse' : 'warn',
-      message: `${missing.join(' and ')} can't be resolved.`,
-      next: `Add DNS records (A, and AAAA if there is one) for ${config.domain} and *.${config.domain} that point to this server.`,
-    },
-  ];
 }
 
 function nearest(folder: string): string {

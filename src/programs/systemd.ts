@@ -50,6 +50,12 @@ export const verifyUnits = (files: readonly string[]): Command => ({
   argv: ['systemd-analyze', 'verify', '--man=no', ...files],
 });
 
+/** Asks whether the kernel's clock is kept right by a time service, whichever: it prints `yes` or `no`. */
+export const clockSynchronized: Command = {
+  argv: ['timedatectl', 'show', '--property=NTPSynchronized', '--value'],
+  timeout: 5_000,
+};
+
 /** Makes what a tmpfiles.d file asks for, now. */
 export const createTmpfiles = (file: string): Command => ({ argv: ['systemd-tmpfiles', '--create', file] });
 

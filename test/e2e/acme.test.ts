@@ -46,11 +46,50 @@ describe('a public domain with certificates by ACME', () => {
     await guest.must('chmod 644 /etc/fossilrepo/authority.pem');
     await guest.copyIn(join(folder, 'fossilrepo.yaml'), '/etc/fossilrepo/fossilrepo.yaml');
     await guest.copyCheckout('/root/fossilrepo');
+    await guest.must('sh /root/fossilrepo/install.sh --bootstrap-only', { timeout: 300_000 });
   });
   afterAll(async () => {
     await guest.close();
     await pebble[Symbol.asyncDispose]();
     rmSync(folder, { recursive: true, force: true });
+  });
+
+  test('a name that leads elsewhere is told, one that leads where it would not listen or nowhere is refused', async () => {
+    const hosts = async (below: string) => {
+      await guest.must(
+        `cp /etc/hosts /root/hosts; sed -i 's/fossilrepo-check.forge.test//' /etc/hosts; ${below}`,
+      );
+      const ran = await guest.run('fossilrepo install --dry-run --yes');
+      await guest.must('cp /root/hosts /etc/hosts');
+      return ran;
+    };
+    const alone = await hosts('true');
+    expect(alone.code).toBe(4);
+    expect(alone.stderr).toContain("fossilrepo-check.forge.test can't be resolved.");
+    expect(alone.stderr).toContain('for forge.test and *.forge.test that point to this server');
+    const deaf = await hosts('echo 127.0.0.5 fossilrepo-check.forge.test >>/etc/hosts');
+    expect(deaf.code).toBe(4);
+    expect(deaf.stderr).toContain(
+      'fossilrepo-check.forge.test leads to 127.0.0.5, an address of this machine',
+    );
+    expect(deaf.stderr).toContain('Correct listen in fossilrepo.yaml');
+    const other = await hosts(
+      `echo 127.0.0.5 fossilrepo-check.forge.test >>/etc/hosts
+       setsid python3 -m http.server 80 --bind 127.0.0.5 >/dev/null 2>&1 & echo $! >/root/other
+       until python3 -c 'import socket; socket.create_connection(("127.0.0.5", 80))' 2>/dev/null; do sleep 0.05; done`,
+    );
+    await guest.must('kill $(cat /root/other)');
+    expect(other.code, other.stderr).toBe(0);
+    expect(other.stderr).toContain(
+      'fossilrepo-check.forge.test leads to 127.0.0.5, where another server answers.',
+    );
+    expect(other.stderr).not.toMatch(/ forge\.test leads to/);
+  });
+
+  test('what the time service says of the clock is told', async () => {
+    const kept = await guest.must('timedatectl show --property=NTPSynchronized --value');
+    const { stderr } = await guest.run('fossilrepo install --dry-run --yes');
+    expect(stderr.includes('No time service keeps the clock right')).toBe(kept === 'no');
   });
 
   test('install ends with a forge that was cloned from and pushed to over https', async () => {

@@ -1,0 +1,110 @@
+import { describe, expect, test } from 'vitest';
+import { type ClockFacts, judgeClock } from '../../src/inspect/clock.ts';
+import { type Answer, judgeNames, type NameFacts } from '../../src/inspect/names.ts';
+
+describe('the clock', () => {
+  const minute = 60_000;
+  const now = Date.parse('2026-11-21T12:00:00Z');
+  const facts: ClockFacts = { now, made: now - minute, synchronized: true, others: [], local: false };
+  const judged = (more: Partial<ClockFacts>) => judgeClock({ ...facts, ...more });
+  const others = (ahead: number) => [{ of: 's3.example.com', ahead }];
+
+  test('is fine when a time service keeps it, or another clock agrees', () => {
+    expect(judged({})).toMatchObject([{ verdict: 'fine' }]);
+    expect(judged({ synchronized: undefined, others: others(900) })).toMatchObject([{ verdict: 'fine' }]);
+  });
+
+  test.each(['1970-01-01', '2019-06-01', '2107-01-01'])('that says %s is refused', (said) => {
+    expect(judged({ now: Date.parse(said), made: 0 })).toMatchObject([
+      { verdict: 'refuse', message: expect.stringContaining("which can't be") as string },
+    ]);
+  });
+
+  test('before the program was put here is refused, but for time zones', () => {
+    expect(judged({ made: now + 25 * 60 * minute })).toMatchObject([{ verdict: 'refuse' }]);
+    expect(judged({ made: now + 60 * minute })).toMatchObject([{ verdict: 'fine' }]);
+  });
+
+  test('far from that of the storage is refused, near it a warning, and says in which direction', () => {
+    expect(judged({ others: [...others(0), ...others(-10 * minute)] })).toMatchObject([
+      { verdict: 'refuse', message: 'The clock is 10m ahead of that of s3.example.com.' },
+    ]);
+    expect(judged({ others: others(2 * minute) })).toMatchObject([
+      { verdict: 'warn', message: 'The clock is 2m behind that of s3.example.com.' },
+    ]);
+  });
+
+  test('that nobody keeps, or can judge, is a warning', () => {
+    expect(judged({ synchronized: false })).toMatchObject([
+      { verdict: 'warn', message: 'No time service keeps the clock right.' },
+    ]);
+    expect(judged({ synchronized: undefined })).toMatchObject([{ verdict: 'warn' }]);
+    expect(judged({ synchronized: undefined, local: true })).toMatchObject([{ verdict: 'fine' }]);
+  });
+});
+
+describe('names', () => {
+  const ports = { http: 80, https: 443, repositories: 81, fossil: 21100, ask: 21101 };
+  const config = { domain: 'forge.example.com', local: false, tls: 'auto' as const, ports };
+  const led = (answer: Answer | 'not asked', own = false): NameFacts['addresses'] => [
+    { address: '192.0.2.10', own, answer },
+  ];
+  const judged = (
+    addresses: NameFacts['addresses'],
+    below: Partial<NameFacts> = {},
+    other: Partial<typeof config> = {},
+  ) => {
+    const domain: NameFacts = { name: config.domain, addresses, inDns: 'yes' };
+    const check = { ...domain, name: `fossilrepo-check.${config.domain}`, ...below };
+    return judgeNames({ ...config, ...other }, [domain, check]);
+  };
+
+  test('that lead here are fine, by whatever address', () => {
+    expect(judged(led('here'))).toMatchObject([{ verdict: 'fine' }]);
+    expect(judged(led('not asked'))).toMatchObject([{ verdict: 'fine' }]);
+  });
+
+  test('without a wildcard record are refused where a certificate is wanted', () => {
+    const [found] = judged(led('here'), { addresses: [] });
+    expect(found).toMatchObject({
+      verdict: 'refuse',
+      message: "fossilrepo-check.forge.example.com can't be resolved.",
+      next: expect.stringContaining('*.forge.example.com') as string,
+    });
+  });
+
+  test('that lead to another server are told, each', () => {
+    expect(judged(led('here'), { addresses: led('another') })).toMatchObject([
+      { verdict: 'warn', message: expect.stringMatching(/^fossilrepo-check.*another server/) as string },
+    ]);
+    expect(judged(led('another'))).toHaveLength(2);
+  });
+
+  test('that lead to nobody may be behind a router, unless the address is this machine’s', () => {
+    expect(judged(led('silent'))[0]).toMatchObject({
+      verdict: 'warn',
+      message: expect.stringContaining('is no address of this machine') as string,
+    });
+    expect(judged(led('refused'))[0]).toMatchObject({ verdict: 'warn' });
+    expect(judged(led('refused', true))[0]).toMatchObject({ verdict: 'refuse' });
+    expect(judged(led('silent', true))[0]).toMatchObject({
+      verdict: 'warn',
+      next: expect.stringContaining('firewall') as string,
+    });
+  });
+
+  test('that only /etc/hosts knows are no proof of DNS', () => {
+    expect(judged(led('here'), { inDns: 'no' })).toMatchObject([
+      { verdict: 'warn', message: expect.stringContaining('the DNS has no record') as string },
+    ]);
+    expect(judged(led('here'), { inDns: 'silent' })).toMatchObject([
+      { verdict: 'warn', message: expect.stringContaining("can't be known") as string },
+    ]);
+  });
+
+  test('of a trial need no more than to be resolved', () => {
+    const local = { domain: 'localhost', local: true };
+    expect(judged(led('another'), {}, local)).toMatchObject([{ verdict: 'fine' }]);
+    expect(judged([], {}, local)).toMatchObject([{ verdict: 'warn' }]);
+  });
+});
