@@ -47,7 +47,7 @@ export async function installFrom(options: GlobalOptions, flags: FromFlags): Pro
   const found = await findFormer(options, flags, paths);
   if (found === undefined) return false;
   const { server, former, at, owner } = found;
-  const described = describeFormer(former, owner, at ?? null);
+  const described = describeFormer(former, owner, at ?? null, flags.from);
   if (flags.dryRun) {
     server.out.result({ former: summary(found), at: at?.toISOString() ?? null }, described);
     return true;

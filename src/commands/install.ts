@@ -5,7 +5,7 @@ import { readBringing } from '../apply/bringing.ts';
 import { answeredConfig } from '../config/answers.ts';
 import { type Paths, pathsUnder } from '../config/paths.ts';
 import { OperatorError } from '../errors.ts';
-import { preflight, refuseUnless } from '../inspect/preflight.ts';
+import { inOneLine, preflight, refuseUnless } from '../inspect/preflight.ts';
 import { checkReplica } from '../inspect/replica.ts';
 import { describePlan } from '../plan/describe.ts';
 import { readStorageKeys, storedKeys } from '../secrets/given.ts';
@@ -41,12 +41,13 @@ export async function install(options: GlobalOptions, flags: Flags): Promise<voi
   const text = answeredConfig(former, answers);
   const server = serverWith(text, options);
 
-  await lookFirst(server, given ?? storedKeys(paths), flags.freshReplica);
+  const replica = await lookFirst(server, given ?? storedKeys(paths), flags.freshReplica);
   const { steps, found } = await planServer(server, text, { keys: given });
   if (flags.dryRun) {
-    showPlan(server, steps);
+    showPlan(server, steps, { data: { replica }, text: replica });
     return;
   }
+  if (!interactive && steps.length > 0) server.out.say(replica);
   if (flags.freshReplica && existsSync(paths.database)) startAnew(server);
   if (server.supervisor.kind === 'foreground' && readUp(paths) === undefined) {
     await up(options, { configText: text, keys: given });
@@ -56,7 +57,7 @@ export async function install(options: GlobalOptions, flags: Flags): Promise<voi
     server.out.say('Nothing to do: this server is as it should be. Looking at it from outside:');
   else {
     if (interactive) {
-      server.out.say(describePlan(steps));
+      server.out.say(`${describePlan(steps)}\n${replica}`);
       await agreed('Do this?', true);
     }
     // Litestream's configuration needs the instance: a new server gets that first, its parts after.
@@ -87,17 +88,19 @@ function startAnew({ paths }: Pick<Server, 'paths'>): void {
   forgetHighWater(store);
 }
 
-/** Everything that could stop the installation half way is looked at before it begins. */
+/**
+ * Everything that could stop the installation half way is looked at before it begins.
+ * @returns what becomes of what the replica holds
+ */
 async function lookFirst(
   server: Server,
   keys: StorageCredentials | undefined,
   freshReplica: boolean,
-): Promise<void> {
-  const found = [
-    ...(await preflight({ ...server, processes: await server.supervisor.processes() })),
-    ...(await checkReplica(server, keys, freshReplica)),
-  ];
-  refuseUnless(found);
-  for (const { message, next } of found.filter(({ verdict }) => verdict === 'warn'))
-    server.out.warn(next === undefined ? message : `${message} ${next}`);
+): Promise<string> {
+  const replica = await checkReplica(server, keys, freshReplica);
+  const processes = await server.supervisor.processes();
+  const machine = await preflight({ ...server, processes, thorough: true });
+  refuseUnless([...machine, ...replica]);
+  for (const one of machine.filter(({ verdict }) => verdict === 'warn')) server.out.warn(inOneLine(one));
+  return replica.map(inOneLine).join('\n');
 }

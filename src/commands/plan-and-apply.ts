@@ -30,9 +30,14 @@ export async function planServer(
   return { wanted, found, steps: planChanges(wanted, found) };
 }
 
-/** Prints a plan as the command's result. */
-export function showPlan(server: Pick<Server, 'out'>, steps: readonly Step[]): void {
-  server.out.result({ steps: steps.map(withoutContent) }, describePlan(steps));
+/** Prints a plan as the command's result. @param more what else is to be known before it is done */
+export function showPlan(
+  server: Pick<Server, 'out'>,
+  steps: readonly Step[],
+  more: { data: object; text: string } = { data: {}, text: '' },
+): void {
+  const text = [describePlan(steps), more.text].filter((part) => part !== '').join('\n');
+  server.out.result({ steps: steps.map(withoutContent), ...more.data }, text);
 }
 
 /** JSON of a step: what it does and to what; a file's text is in the text form's diff, a key nowhere. */

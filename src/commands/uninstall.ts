@@ -1,10 +1,12 @@
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, realpathSync } from 'node:fs';
 import { applySteps } from '../apply/apply.ts';
 import { readRecord } from '../apply/record.ts';
+import { replicaPlace } from '../backup/location.ts';
 import { answeredConfig } from '../config/answers.ts';
 import { OperatorError } from '../errors.ts';
 import { describePlan } from '../plan/describe.ts';
 import { planRemoval, type RemovalFound } from '../plan/removal.ts';
+import { describeRemains, remainsAfter, type ReplicaNamed } from '../plan/remains.ts';
 import { readPurged, simulatePurge } from '../programs/apt.ts';
 import { readUp } from '../stack/foreground.ts';
 import { type GlobalOptions, openServer, type Server, serverWith } from '../server.ts';
@@ -23,32 +25,46 @@ export async function uninstall(options: GlobalOptions, flags: Flags): Promise<v
   if (readUp(paths) !== undefined)
     throw new OperatorError('fossilrepo up is running.', { next: 'End it with Ctrl-C first.', exit: 'busy' });
   // A second run after a killed one may find no configuration any more.
-  const server = existsSync(paths.config)
-    ? openServer(options)
-    : serverWith(answeredConfig(undefined, {}), options);
-  const steps = planRemoval(paths, await look(server), flags.purge, replicaToRemove(server));
+  const described = existsSync(paths.config);
+  const server = described ? openServer(options) : serverWith(answeredConfig(undefined, {}), options);
+  const named = described ? replicaNamed(server) : undefined;
+  const steps = planRemoval(paths, await look(server), flags.purge, replicaToRemove(server, described));
+  const remains = remainsAfter(steps, paths, named, { exists: existsSync, real });
+  const kept = describeRemains(remains, flags.purge, named);
   if (flags.dryRun) {
-    showPlan(server, steps);
+    showPlan(server, steps, { data: { remains }, text: kept });
     return;
   }
   if (!flags.yes) {
-    server.out.say(describePlan(steps));
+    server.out.say(`${describePlan(steps)}\n${kept}`);
     if (flags.purge) await typed(server.config.domain, 'destroy all repositories of this server');
     else await typed('yes', 'remove fossilrepo');
   }
   // Without the lock: its folder is one of the things that go.
   await applySteps(steps, server);
-  const kept = flags.purge && replicaToRemove(server) === undefined;
+  const gone = remains.replica.is === 'removed' && remains.folders.length === 0;
   server.out.result(
-    { removed: steps.length },
-    flags.purge
-      ? `All is gone${kept ? ` but the replica. With the recovery key it brings the server back: fossilrepo install --from ${server.config.replica.url}` : ''}.`
-      : `Removed. Data is still in ${[paths.data, paths.state, paths.configFolder].filter((path) => existsSync(path)).join(', ')}, the replica at ${server.config.replica.url}: a later install goes on with them.`,
+    { removed: steps.length, remains },
+    gone ? 'All is gone.' : `${flags.purge ? 'All else is gone' : 'Removed'}.\n${kept}`,
   );
 }
 
-/** Only the folder that install made by itself: one that the operator named is theirs. */
-function replicaToRemove({ config, paths }: Server): string | undefined {
+function replicaNamed({ config }: Server): ReplicaNamed {
+  const { url, endpoint, region } = config.replica;
+  const place = replicaPlace(config.replica);
+  if (place.kind === 's3') return { url, endpoint, region, folder: undefined };
+  return { url, folder: place.folder, endpoint: undefined, region: undefined };
+}
+
+const real = (path: string): string => (existsSync(path) ? realpathSync(path) : path);
+
+/**
+ * Only the folder that install made by itself: one that the operator named is theirs. While fossilrepo.yaml is not there, as before a
+ * killed install had written it, only an empty one.
+ */
+function replicaToRemove({ config, paths }: Server, described: boolean): string | undefined {
+  if (!described)
+    return existsSync(paths.replica) && readdirSync(paths.replica).length === 0 ? paths.replica : undefined;
   return config.replica.url === `file://${paths.replica}` ? paths.replica : undefined;
 }
 

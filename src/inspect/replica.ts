@@ -6,6 +6,8 @@ import { ownerOf } from '../backup/ownership.ts';
 import { openReplicaStore } from '../backup/open.ts';
 import { replicaPlace } from '../backup/location.ts';
 import { probeReplica } from '../backup/probe.ts';
+import type { ReplicaStore } from '../backup/store.ts';
+import type { Paths } from '../config/paths.ts';
 import { messageOf, OperatorError } from '../errors.ts';
 import type { StorageCredentials } from '../secrets/storage.ts';
 import type { Server } from '../server.ts';
@@ -34,11 +36,14 @@ export async function checkReplica(
     ];
   const made = place.kind === 'directory' && !existsSync(place.folder);
   try {
+    if (place.kind === 'directory') refuseOwnFolder(place.folder, paths);
     if (place.kind === 'directory' && made) makeFolder(place.folder, place.folder === paths.replica);
     const store = openReplicaStore(config.replica, keys);
     await probeReplica(store);
     const former = existsSync(paths.database) ? formerly(server) : undefined;
-    if (former?.claimed === true && !fresh && (await checkOwner(store, former.me)) === 'missing')
+    const me = former?.me ?? thisOwner({ instance: '', root: paths.root, generation: 0 });
+    const state = await checkOwner(store, me);
+    if (former?.claimed === true && !fresh && state === 'missing')
       return [
         {
           what: 'replica',
@@ -47,26 +52,65 @@ export async function checkReplica(
           next: 'If it is a disk, mount it. If it was emptied on purpose: fossilrepo install --fresh-replica writes all of it anew.',
         },
       ];
-    const conflict = await ownerConflict(
-      store,
-      former?.me ?? thisOwner({ instance: '', root: paths.root, generation: 0 }),
-    );
+    const conflict = await ownerConflict(store, me);
     if (conflict) return [{ what: 'replica', verdict: 'refuse', ...conflict }];
+    return [await whatItHolds(store, config.replica.url, me, state)];
   } catch (error) {
     const next = error instanceof OperatorError ? error.next : undefined;
     return [
       { what: 'replica', verdict: 'refuse', message: messageOf(error), ...(next !== undefined && { next }) },
     ];
   } finally {
-    if (made) rmdirSync(place.folder);
+    if (made && existsSync(place.folder)) rmdirSync(place.folder);
   }
-  return [
-    {
-      what: 'replica',
-      verdict: 'fine',
-      message: `${config.replica.url} can be written, read, listed and deleted from`,
-    },
-  ];
+}
+
+/** What becomes of what is there, for whoever is about to say yes. */
+async function whatItHolds(
+  store: ReplicaStore,
+  url: string,
+  { instance }: Me,
+  state: Awaited<ReturnType<typeof checkOwner>>,
+): Promise<Preflight> {
+  const what = 'replica';
+  const fine = (message: string): Preflight => ({ what, verdict: 'fine', message });
+  if (state !== 'missing')
+    return fine(`The replica at ${url} is this server's already: all that is in it stays, and it goes on.`);
+  const other = await someHistory(store);
+  if (other === undefined)
+    return fine(`The replica at ${url} is empty: every commit goes there from now on.`);
+  if (other === instance)
+    return fine(`The replica at ${url} has something that this server wrote there: it stays.`);
+  return {
+    what,
+    verdict: 'warn',
+    message: `The replica at ${url} is not empty, though nothing says whose it is: ${other} is in it. That stays as it is; this server writes beside it.`,
+    next: 'If it is a former server of yours, its histories are not part of this one. Give this one another prefix if they shall not lie together.',
+  };
+}
+
+/** The first folder that something is in, or that this user may not read. */
+async function someHistory(store: ReplicaStore): Promise<string | undefined> {
+  try {
+    for await (const { key } of store.list('', { limit: 10 }))
+      if (!key.startsWith('probe-')) return key.split('/')[0];
+  } catch (error) {
+    if (!(error instanceof OperatorError)) throw error;
+    return 'something that may not be read';
+  }
+  return undefined;
+}
+
+/** What belongs to the server itself goes with it: a purge would take the replica along. */
+function refuseOwnFolder(folder: string, paths: Paths): void {
+  const { configFolder, repos, routes, work, state, bundle, record, log, run } = paths;
+  const own = [configFolder, repos, routes, work, state, bundle, record, log, run].find((path) =>
+    `${folder}/`.startsWith(`${path}/`),
+  );
+  if (own !== undefined)
+    throw new OperatorError(`The replica can't be in ${own}, which is the server's own.`, {
+      next: 'Name another folder, on another disk if possible.',
+    });
 }
 
 /** The default folder may be made with its parents; one that the operator names must be on a disk that is there. */

@@ -8,7 +8,7 @@ import { showInstant } from '../system/instant.ts';
 const pace = { bytes: 30_000, each: 80 };
 
 /** What a replica holds of a server, for whoever is about to bring it back. */
-export function describeFormer(former: FormerServer, owner: Owner, at: Date | null): string {
+export function describeFormer(former: FormerServer, owner: Owner, at: Date | null, url: string): string {
   const { repositories, window, secrets } = former;
   const good = repositories.filter(({ error }) => error === null);
   const bad = repositories.filter(({ error }) => error !== null);
@@ -22,6 +22,7 @@ export function describeFormer(former: FormerServer, owner: Owner, at: Date | nu
     `to            ${at ? showInstant(at) : 'the newest state of everything'}`,
     `window        ${window.from ? showInstant(window.from) : '-'} to ${window.to ? showInstant(window.to) : '-'}`,
     `repositories  ${good.length}${trashed > 0 ? `, ${trashed} of them in the trash` : ''}: ${prettyBytes(bytes)}, ${prettyBytes(toRead)} to read`,
+    `replica       ${url}: all that is in it stays, and it goes on here; ${owner.hostname} writes there no more`,
     secrets
       ? `secrets       as of ${showInstant(secrets.sealedAt)}: ${secrets.bundle.files.length} files`
       : 'secrets       none: everybody gets a new access token, and certificates are made anew',

@@ -195,7 +195,10 @@ except u.HTTPError as e: print(e.code)') && [ "$curl" != 404 ] && [ "$curl" != 5
     const dry = await guest.must('fossilrepo uninstall --dry-run');
     expect(dry).toContain('remove the program');
     const said = await guest.must('fossilrepo uninstall --yes');
-    expect(said).toContain('Data is still in /data, /var/lib/fossilrepo, /etc/fossilrepo');
+    const stays =
+      'Stays: /data, /var/lib/fossilrepo, /etc/fossilrepo, the replica at file:///var/backups/fossilrepo.';
+    expect(dry).toContain(stays);
+    expect(said).toContain(stays);
     const gone = await guest.run(
       'ls -d /opt/fossilrepo* /usr/local/bin/fossilrepo /etc/systemd/system/*fossilrepo* /etc/systemd/system/*.wants/fossilrepo* /run/fossilrepo',
     );

@@ -112,6 +112,7 @@ describe.each(['directory', 's3'])('a whole server from its replica in a %s', (k
     const said = await bare.cli(...install('--takeover', '--dry-run'));
     expect(said.code, said.stderr).toBe(0);
     expect(said.stdout).toContain('repositories  9, 1 of them in the trash');
+    expect(said.stdout).toContain(`replica       ${replica}: all that is in it stays, and it goes on here`);
     expect(existsSync(join(bare.root, 'etc/fossilrepo/fossilrepo.yaml'))).toBe(false);
   });
 

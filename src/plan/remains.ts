@@ -1,0 +1,120 @@
+import { basename, dirname, join } from 'node:path';
+import type { Paths } from '../config/paths.ts';
+import type { Step } from './steps.ts';
+
+/** Where the replica is, as fossilrepo.yaml says; `folder` when it is one. */
+export type ReplicaNamed = {
+  url: string;
+  folder: string | undefined;
+  endpoint: string | undefined;
+  region: string | undefined;
+};
+
+/** What becomes of the replica. `in`: the folder that it goes with, when it lies in another one. */
+export type ReplicaFate =
+  { is: 'kept'; url: string } | { is: 'removed'; url: string; in: string | undefined } | { is: 'unknown' };
+
+/** What a removal leaves. */
+export type Remains = {
+  /** Folders with data that stay. */
+  folders: string[];
+  replica: ReplicaFate;
+  /** A folder that was the replica before fossilrepo.yaml named another one: nobody takes it away. */
+  formerReplica: string | undefined;
+};
+
+/**
+ * What is left when the steps are done; read off the steps, so that it is true of them whatever the configuration says.
+ * @param named undefined when there is no fossilrepo.yaml that says where the replica is
+ * @param look.real a path with its links followed: of a link only the link is removed
+ */
+export function remainsAfter(
+  steps: readonly Step[],
+  paths: Pick<Paths, 'data' | 'state' | 'configFolder' | 'replica'>,
+  named: ReplicaNamed | undefined,
+  { exists, real }: { exists: (path: string) => boolean; real: (path: string) => string },
+): Remains {
+  const removed = steps.flatMap((step) =>
+    step.do === 'remove' ? [join(real(dirname(step.path)), basename(step.path))] : [],
+  );
+  const goesWith = (folder: string) => removed.find((path) => `${real(folder)}/`.startsWith(`${path}/`));
+  const within = named?.folder === undefined ? undefined : goesWith(named.folder);
+  const former =
+    named?.folder !== paths.replica && exists(paths.replica) && goesWith(paths.replica) === undefined;
+  return {
+    folders: [paths.data, paths.state, paths.configFolder].filter(
+      (path) => exists(path) && goesWith(path) === undefined,
+    ),
+    replica:
+      named === undefined
+        ? { is: 'unknown' }
+        : within === undefined
+          ? { is: 'kept', url: named.url }
+          : { is: 'removed', url: named.url, in: within === real(named.folder ?? '') ? undefined : within },
+    formerReplica: former ? paths.replica : undefined,
+  };
+}
+
+/** The same for people: what stays, where, and how it comes back. True before the removal and after it. */
+export function describeRemains(
+  { folders, replica, formerReplica }: Remains,
+  purge: boolean,
+  named: ReplicaNamed | undefined,
+): string {
+  // Of the folders only that of the data outlives a purge.
+  const why = purge ? ' (install did not make it, or other files are in it)' : '';
+  const stays = [
+    ...folders.map((path) => `${path}${why}`),
+    ...(replica.is === 'kept' ? [`the replica at ${replica.url}`] : []),
+  ];
+  return [
+    ...(stays.length > 0 ? [`Stays: ${stays.join(', ')}.`] : []),
+    ...(formerReplica === undefined
+      ? []
+      : [
+          named === undefined
+            ? `Stays: ${formerReplica}, where a replica may be.`
+            : `Stays: ${formerReplica}, where the replica was before. Delete it yourself when nothing in it is wanted any more.`,
+        ]),
+    ...describeReplica(replica, purge, named),
+  ].join('\n');
+}
+
+function describeReplica(replica: ReplicaFate, purge: boolean, named: ReplicaNamed | undefined): string[] {
+  switch (replica.is) {
+    case 'unknown':
+      return [
+        'There is no fossilrepo.yaml that says where the replica is: wherever it is, it stays as it is.',
+      ];
+    case 'removed':
+      return [
+        replica.in === undefined
+          ? `The replica at ${replica.url} goes, too.`
+          : `The replica at ${replica.url} goes, too, since it lies in ${replica.in}.`,
+        'Nothing is left that brings its repositories back, unless it is copied elsewhere before.',
+      ];
+    case 'kept': {
+      const again = fromReplica(replica.url, named);
+      return purge
+        ? [
+            `The replica brings this server back, here or elsewhere: ${again}`,
+            'Without the recovery key all but the secrets comes back (--without-secrets). What is not wanted any more is yours to delete there.',
+          ]
+        : [
+            'Nothing is written to the replica meanwhile. fossilrepo install goes on with all of it on this machine;',
+            `on another one the replica brings the server back: ${again}`,
+          ];
+    }
+  }
+}
+
+/** The command that needs nothing of this machine. */
+function fromReplica(url: string, named: ReplicaNamed | undefined): string {
+  return [
+    `fossilrepo install --from ${url}`,
+    ...(named?.endpoint === undefined ? [] : [`--endpoint ${named.endpoint}`]),
+    ...(named?.region === undefined ? [] : [`--region ${named.region}`]),
+    ...(named?.folder === undefined ? ['--storage-keys FILE'] : []),
+    '--recovery-key FILE',
+  ].join(' ');
+}
