@@ -6,6 +6,7 @@ import { constants } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
+import { openTerminal, type Terminal } from '../real/terminal.ts';
 import {
   guestsFolder,
   networkEnvironment,
@@ -26,6 +27,8 @@ export type Guest = {
   run: (command: string, options?: { timeout?: number }) => Promise<GuestRun>;
   /** As `run`; throws with what was said when the exit code is not 0. @returns standard output */
   must: (command: string, options?: { timeout?: number }) => Promise<string>;
+  /** Runs shell text, of one command, as a person at a terminal. */
+  terminal: (command: string) => Promise<Terminal>;
   /** Copies a file to a path, or the content of a folder into a folder, which is made. */
   copyIn: (hostPath: string, guestPath: string) => Promise<void>;
   /** Copies the checkout into a folder: what git knows and what it does not ignore, as an unpacked archive has it. */
@@ -69,6 +72,7 @@ export async function bootGuest(suite: Suite, kind: 'server' | 'plain' = 'server
       if (ran.code === 0) return ran.stdout;
       throw new Error(`${command} answered ${ran.code} in the guest:\n${ran.stdout}\n${ran.stderr}`);
     },
+    terminal: async (command) => openTerminal(await enter(root), command),
     copyIn: async (hostPath, guestPath) =>
       (await stat(hostPath)).isDirectory()
         ? unpackInside(root, hostPath, ['.'], guestPath)

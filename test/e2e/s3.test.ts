@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type S3, startS3 } from '../real/s3.ts';
+import { keys as press } from '../real/terminal.ts';
 import { type Guest } from './guest.ts';
 import { bareServer, checkout, green, inventory, mainPids, red, untilStatus } from './server.ts';
 
@@ -40,16 +41,27 @@ test('wrong keys, no keys and a dead endpoint are refused before anything is tou
   expect(await guest.must(inventory)).toBe(was);
 });
 
-test('installs with the replica in S3; the keys are in no argument', async () => {
-  const ran = await guest.run(
+test('asks for the replica in S3 and its keys, which are on no screen and in no argument', async () => {
+  await guest.must(
     `sed -n 's/.*secret_access_key = //p' /root/keys >/root/pattern; chmod 600 /root/pattern
-     (while :; do cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' ' | grep -cFf /root/pattern >>/root/seen; sleep 0.02; done) & watcher=$!
-     fossilrepo install ${flags} --storage-keys /root/keys; code=$?; kill $watcher; exit $code`,
-    { timeout: 300_000 },
+     setsid sh -c 'while :; do cat /proc/[0-9]*/cmdline 2>/dev/null | tr "\\0" " " | grep -cFf /root/pattern >>/root/seen; sleep 0.02; done' >/dev/null 2>&1 &
+     echo $! >/root/watcher`,
   );
-  expect(ran.code, ran.stderr).toBe(0);
-  expect(ran.stdout).toContain('with the password');
-  expect(ran.stderr).not.toContain('is no backup');
+  await using terminal = await guest.terminal('fossilrepo install');
+  await terminal.answers('Domain (repositories answer at NAME.DOMAIN)', press.enter);
+  await terminal.answers('Where shall every commit go?', press.up, press.enter);
+  await terminal.answers('Address (s3://BUCKET/PREFIX)', `s3://${s3.bucket}/server`, press.enter);
+  await terminal.answers('Endpoint of the storage', s3.endpoint, press.enter);
+  await terminal.answers('Access key ID of the storage', s3.accessKeyId, press.enter);
+  await terminal.answers('Secret access key', s3.secretAccessKey, press.enter);
+  await terminal.sees(`The replica at s3://${s3.bucket}/server is empty: every commit goes there`);
+  await terminal.answers('Do this?', press.enter);
+  const { code, screen } = await terminal.ended();
+  expect(code, screen).toBe(0);
+  expect(screen).toContain('with the password');
+  expect(screen).not.toContain('is no backup');
+  expect(screen).not.toContain(s3.secretAccessKey);
+  await guest.must('kill $(cat /root/watcher)');
   await untilStatus(guest, green, 60_000);
   expect(await guest.must('sort -n /root/seen | tail -n 1')).toBe('0');
 });

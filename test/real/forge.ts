@@ -10,6 +10,7 @@ import { readUp } from '../../src/stack/foreground.ts';
 import type { PartName } from '../../src/stack/parts.ts';
 import { freePorts } from './ports.ts';
 import type { S3 } from './s3.ts';
+import { openTerminal } from './terminal.ts';
 
 /** An ordinary user for tests that are run as root; no such user has to exist. */
 const ordinary = 24_001;
@@ -92,6 +93,13 @@ export async function startForge(
   const told = async (input: string, ...args: string[]): Promise<Said> =>
     finish(launch(asUser, ['--root', root, ...args], root, options.env, input));
 
+  /** Runs a command with a person at its terminal. @param args none of them needs quoting */
+  const person = (...args: string[]) =>
+    openTerminal(asUser, [join(programHome, 'bin/fossilrepo'), '--root', root, ...args].join(' '), {
+      env: environmentOf(root, options.env),
+      cwd: root,
+    });
+
   const cutShort = async (signal: NodeJS.Signals, after: number, args: string[]): Promise<Said> => {
     const child = launch(asUser, ['--root', root, ...args], root, options.env);
     const said = finish(child);
@@ -112,6 +120,7 @@ export async function startForge(
     stop,
     cli,
     told,
+    person,
     /** Kills a command some milliseconds after its start. */
     killed: (after: number, ...args: string[]): Promise<Said> => cutShort('SIGKILL', after, args),
     /** Asks a command to end, as Ctrl-C or systemd does. */
@@ -146,21 +155,22 @@ function launch(
 ): ChildProcess {
   const command = [join(programHome, 'bin/fossilrepo'), ...args];
   const [file = '', ...rest] = [...asUser, ...command];
-  const env = {
-    PATH: process.env['PATH'],
-    HOME: root,
-    FOSSILREPO_CACHE: join(tmpdir(), `fossilrepo-cache-${ordinary}`),
-    NO_COLOR: '1',
-    ...more,
-  };
   const child = spawn(file, rest, {
-    env,
+    env: environmentOf(root, more),
     cwd: root,
     stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
   });
   child.stdin?.end(input);
   return child;
 }
+
+const environmentOf = (home: string, more: Readonly<Record<string, string>> = {}) => ({
+  PATH: process.env['PATH'],
+  HOME: home,
+  FOSSILREPO_CACHE: join(tmpdir(), `fossilrepo-cache-${ordinary}`),
+  NO_COLOR: '1',
+  ...more,
+});
 
 async function finish(child: ChildProcess): Promise<Said> {
   let stdout = '';
