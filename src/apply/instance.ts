@@ -1,3 +1,4 @@
+import { existsSync, renameSync, rmSync } from 'node:fs';
 import { hashPassword, newPassword, newToken } from '../secrets/passwords.ts';
 import { loadSecrets } from '../secrets/load.ts';
 import { seal } from '../secrets/seal.ts';
@@ -6,9 +7,23 @@ import type { Paths } from '../config/paths.ts';
 import { findMember, insertMember } from '../store/members.ts';
 import { createInstance, openStore } from '../store/store.ts';
 
-/** Makes the management database with the instance's identity and its administrator. */
+/**
+ * Makes the management database with the instance's identity and its administrator: beside, so that one that was killed leaves no
+ * database without them, and none of root's that the service user may not open.
+ */
 export async function makeInstance(paths: Paths): Promise<void> {
-  using store = openStore(paths);
+  if (existsSync(paths.database)) {
+    await fill(paths, paths.database);
+    return;
+  }
+  const beside = `${paths.database}.new`;
+  for (const left of ['', '-wal', '-shm']) rmSync(`${beside}${left}`, { force: true });
+  await fill(paths, beside);
+  renameSync(beside, paths.database);
+}
+
+async function fill(paths: Paths, database: string): Promise<void> {
+  using store = openStore({ database });
   createInstance(store);
   if (findMember(store, administratorLogin)) return;
   const { instanceKey } = loadSecrets(paths);

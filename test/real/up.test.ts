@@ -1,12 +1,26 @@
 import { once } from 'node:events';
-import { chownSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import {
+  chownSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { makeInstance } from '../../src/apply/instance.ts';
+import { makeInstanceKey } from '../../src/apply/secret.ts';
+import { pathsUnder } from '../../src/config/paths.ts';
 import { partNames } from '../../src/stack/parts.ts';
-import { openStore } from '../../src/store/store.ts';
+import { findMember } from '../../src/store/members.ts';
+import { knownInstance, openStore } from '../../src/store/store.ts';
 import { eventually, startForge, type TestForge } from './forge.ts';
 import { measured, processesOf } from './processes.ts';
 import { startS3 } from './s3.ts';
@@ -137,6 +151,25 @@ test('what was killed between the making of the database and that of its identit
     const said = await forge.cli(...command);
     expect(said.code, said.stderr).toBe(0);
     expect(said.stdout).toContain('- make the management database and the administrator');
+  }
+});
+
+test('a management database comes to be whole, whatever a killed making of it left', async () => {
+  const root = mkdtempSync(join(tmpdir(), 'instance-'));
+  const paths = pathsUnder(root);
+  const folder = dirname(paths.database);
+  mkdirSync(folder, { recursive: true });
+  mkdirSync(paths.secrets, { recursive: true });
+  makeInstanceKey(join(paths.secrets, 'instance-key'));
+  for (const left of ['.new', '.new-wal']) writeFileSync(`${paths.database}${left}`, 'half');
+  try {
+    await makeInstance(paths);
+    expect(readdirSync(folder)).toEqual(['fossilrepo.db']);
+    using store = openStore(paths, { create: false });
+    expect(knownInstance(store)).toBeDefined();
+    expect(findMember(store, 'admin')).toMatchObject({ administrator: true });
+  } finally {
+    rmSync(root, { recursive: true });
   }
 });
 
