@@ -1,4 +1,4 @@
-import { existsSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { hashPassword, newPassword, newToken } from '../secrets/passwords.ts';
 import { loadSecrets } from '../secrets/load.ts';
 import { seal } from '../secrets/seal.ts';
@@ -6,6 +6,7 @@ import { administratorLogin } from '../access/administrator.ts';
 import type { Paths } from '../config/paths.ts';
 import { findMember, insertMember } from '../store/members.ts';
 import { createInstance, openStore } from '../store/store.ts';
+import { moveDurably } from '../system/files.ts';
 
 /**
  * Makes the management database with the instance's identity and its administrator: beside, so that one that was killed leaves no
@@ -19,7 +20,7 @@ export async function makeInstance(paths: Paths): Promise<void> {
   const beside = `${paths.database}.new`;
   for (const left of ['', '-wal', '-shm']) rmSync(`${beside}${left}`, { force: true });
   await fill(paths, beside);
-  renameSync(beside, paths.database);
+  moveDurably(beside, paths.database);
 }
 
 async function fill(paths: Paths, database: string): Promise<void> {
