@@ -46,17 +46,25 @@ const backoffice = (repository: string) =>
 const setting = (name: string) =>
   query(file, `SELECT value FROM config WHERE name = '${name}'`)[0]?.['value'];
 
+/** Whose password stands in clear text in a new repository: Debian 12's Fossil (2.21) writes it so, Debian 13's (2.26) hashes it. */
+const inClear = (): string[] =>
+  query(
+    file,
+    "SELECT login FROM user WHERE login = 'admin' AND NOT (length(pw) = 40 AND pw NOT GLOB '*[^0-9a-f]*')",
+  ).map((row) => String(row['login']));
+
 describe('a bare fossil init', () => {
-  test('has its Setup user demoted and the clear password hashed; all else stays', async () => {
+  test('has its Setup user demoted and a clear password hashed; all else stays', async () => {
+    const clear = inClear();
     const names = "SELECT name FROM config WHERE name <> 'localauth' ORDER BY name";
     const before = query(file, names);
     const result = sanitise(file);
     expect(result.users).toEqual([{ login: 'admin', from: 's', to: '' }]);
-    expect(result.passwords).toEqual(['admin']);
+    expect(result.passwords).toEqual(clear);
     expect([result.settings, result.aside, result.schema]).toEqual([[], [], []]);
     expect(result.words).toEqual([
       'admin is no longer administrator of it (s → nothing)',
-      'passwords that stood in clear text are hashed: admin',
+      ...clear.map((login) => `passwords that stood in clear text are hashed: ${login}`),
     ]);
     expect(query(file, names)).toEqual(before);
     expect(query(file, 'SELECT count(*) AS n FROM event')).toEqual([{ n: 2 }]);
@@ -98,6 +106,7 @@ describe('a bare fossil init', () => {
 
 describe('a hostile file', () => {
   test('cannot make anybody administrator', () => {
+    const clear = inClear();
     tamper(`
       INSERT INTO user(login, cap, pw, cookie, cexpire) VALUES ('eve', 'asi', 'letmein', 'cookie', 9e9);
       INSERT INTO user(login, cap, pw) VALUES ('vic', 'v', 'letmein');
@@ -117,7 +126,7 @@ describe('a hostile file', () => {
       'virtual table evil',
     ]);
     expect(result.users).toContainEqual({ login: 'eve', from: 'asi', to: 'i' });
-    expect(result.passwords).toEqual(['admin', 'eve', 'vic']);
+    expect(result.passwords).toEqual([...clear, 'eve', 'vic']);
     const admin = { login: 'admin', token: newToken(), role: 'owner' } as const;
     projectAccess(file, { visibility: 'private', archived: false, members: [admin] });
     expect(query(file, "SELECT login FROM user WHERE cap <> '' OR pw <> '' OR cookie IS NOT NULL")).toEqual([
