@@ -10,6 +10,7 @@ import { seal } from '../../src/secrets/seal.ts';
 import { insertMember, updateMember } from '../../src/store/members.ts';
 import { openStore } from '../../src/store/store.ts';
 import { newPerson, type Person, type Shown } from './client.ts';
+import type { Difference } from '../../src/repos/contents/difference.ts';
 import { eventually, startForge, type TestForge } from './forge.ts';
 import { pauseManagement } from './pause.ts';
 import { startPusher } from './pusher.ts';
@@ -203,6 +204,19 @@ describe.each(['directory', 's3'])('restore from a replica in a %s', (kind) => {
     await restore('members', '--at', at.toISOString(), '--into', given);
     const users = "SELECT login FROM user WHERE pw <> '' AND cap <> '' ORDER BY login";
     expect(query(join(given, 'members.fossil'), users)).toEqual([{ login: 'admin' }, { login: 'eve' }]);
+    // Access stays as it is, so it is no part of what changes.
+    const [plan] = (
+      await forge.json<{ repositories: { difference: Difference }[] }>(
+        'restore',
+        'members',
+        '--at',
+        at.toISOString(),
+        '--dry-run',
+      )
+    ).repositories;
+    const none = { count: 0, items: [] };
+    expect(plan?.difference.kinds.users).toEqual({ lost: none, gained: none, changed: none });
+    expect(plan?.difference.kinds.checkins.lost.count).toBe(1);
     // Its loop would mend what a restore forgets.
     const resume = await pauseManagement(forge);
     try {

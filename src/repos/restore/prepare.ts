@@ -2,6 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { existsSync, statfsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import prettyBytes from 'pretty-bytes';
+import { accessTo } from '../../access/members.ts';
+import { projectAccess } from '../../access/project.ts';
 import { fetchRemote, findRemote } from '../../backup/fetch.ts';
 import { newestMarked } from '../../backup/high-water.ts';
 import { messageOf, OperatorError } from '../../errors.ts';
@@ -38,6 +40,8 @@ export async function prepareRestore(forge: Forge, row: Repository, at: Date): P
   const aside = join(forge.paths.data, file);
   try {
     const counts = await fetchState(forge, row, at, aside);
+    // Who may do what stays as it is today, so that it is no part of what changes. In the trash nobody may anything.
+    if (row.state === 'active') projectAccess(aside, accessTo(forge, row));
     return { id, row, kind: 'restore', at, file, counts, difference: changeBy(forge, row, aside) };
   } catch (error) {
     removeDatabase(aside);
