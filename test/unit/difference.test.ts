@@ -154,6 +154,7 @@ test.each([
   ['token-0123', true],
   ['fossilrepo-aside:token-0123', true],
   ['fossilrepo-id', true],
+  ['fossilrepo-restore', true],
   ['fossilrepo-aside:header', false],
   ['email-renew-cutoff', true],
   ['email-renew-interval', false],

@@ -3,8 +3,8 @@ import { asidePrefix } from '../foreign-settings.ts';
 /**
  * Rows of Fossil's `config` table that nobody set (2.21 to 2.29): notes about visitors, checkouts and other servers
  * (main.c, db.c, xfer.c, export.c), leases and locks (backoffice.c, xfer.c, hook.c), counters and caches (setup.c,
- * unversioned.c, rebuild.c, manifest.c, alerts.c), the secret of the captcha, the sandbox of the wiki, and fossilrepo's own id.
- * Some carry a secret in their name: `token-…` (robot.c) and the address of a `gitpush:`.
+ * unversioned.c, rebuild.c, manifest.c, alerts.c), the secret of the captcha, the sandbox of the wiki, and what fossilrepo notes there: the
+ * repository's id, and the restore that the file came by. Some carry a secret in their name: `token-…` (robot.c) and the address of a `gitpush:`.
  */
 const transient = [
   /^(baseurl|ckout|syncwith|syncfrom|link|gitpush):/,
@@ -12,7 +12,7 @@ const transient = [
   /^(backoffice|cfgcnt|captcha-secret|hook-last-rcvid|hook-embargo)$/,
   /^(uv-hash|content-schema|aux-schema|rebuilt|seen-delta-manifest|server-code)$/,
   /^email-(last.*|renew-cutoff|renew-warning)$/,
-  /^(cookie|sandbox|sandbox-mimetype|fossilrepo-id)$/,
+  /^(cookie|sandbox|sandbox-mimetype|fossilrepo-id|fossilrepo-restore)$/,
 ];
 
 /** Whether a row of `config` is a note of Fossil's to itself, and no setting. */
