@@ -8,7 +8,7 @@ import { readTemplates } from '../inspect/templates.ts';
 import { listRepositories, type Repository } from '../store/repositories.ts';
 import { readIfThere, writeAtomic } from '../system/files.ts';
 import { ControlError } from './control.ts';
-import { refuseWhileFenced } from './fence.ts';
+import { isFenced, refuseWhileFenced } from './fence.ts';
 import { managementId, partKey, partOf, replicaPlace, replicaUrl } from './location.ts';
 import { openReplicaStore } from './open.ts';
 import { inReplica } from './window.ts';
@@ -33,14 +33,15 @@ export function replicatedDatabases({
 }
 
 /**
- * Makes Litestream's configuration follow the management database, for its next start. A template that lacks something goes live nowhere:
- * `diff` and `apply` say what it is.
+ * Makes Litestream's configuration follow the management database, for its next start. A template that lacks something goes live nowhere,
+ * `diff` and `apply` say what it is; but for a replica that isn't ours, where the point is that no database is listed.
  * @returns whether it differed
  */
 export function writeLitestreamConfig(forge: Pick<Forge, 'config' | 'paths' | 'store'>): boolean {
   const written = template(readTemplates(), 'litestream.yml');
   const { text } = litestreamOf(forge, written, forge.store);
-  if (readIfThere(forge.paths.litestreamConfig) === text || missingKeys(written).length > 0) return false;
+  if (readIfThere(forge.paths.litestreamConfig) === text) return false;
+  if (missingKeys(written).length > 0 && !isFenced(forge.store)) return false;
   writeAtomic(forge.paths.litestreamConfig, text, 0o640);
   return true;
 }

@@ -8,7 +8,10 @@ import { closedMark, routeMark } from '../config/paths.ts';
 import { messageOf } from '../errors.ts';
 import type { Forge } from '../forge.ts';
 import type { Finding } from '../health/finding.ts';
+import { readTemplates } from '../inspect/templates.ts';
+import { missingKeys } from '../plan/litestream.ts';
 import { placeOf } from '../plan/repository.ts';
+import { template } from '../plan/server.ts';
 import { endCreation } from '../repos/create.ts';
 import { idOfFile } from '../repos/file.ts';
 import { settle } from '../repos/change.ts';
@@ -31,9 +34,23 @@ export async function mend(forge: Forge, backoff: Backoff): Promise<Finding[]> {
   const rows = listRepositories(forge.store, { hidden: true }).filter(({ state }) => state === 'active');
   findings.push(...missingFiles(forge, rows));
   mendMarks(forge, rows);
+  findings.push(...templateLacks());
   if (writeLitestreamConfig(forge)) note(forge, "Litestream's configuration was brought up to date");
   await mendReplication(forge, backoff);
   return findings;
+}
+
+function templateLacks(): Finding[] {
+  const missing = missingKeys(template(readTemplates(), 'litestream.yml'));
+  if (missing.length === 0) return [];
+  return [
+    {
+      level: 'red',
+      about: 'replica',
+      what: `The template litestream.yml lacks ${missing.join(', ')}: Litestream's configuration follows no change any more.`,
+      next: 'Put it right, or put the one of the release back; fossilrepo diff says when it will do.',
+    },
+  ];
 }
 
 /** What killed commands left. */
