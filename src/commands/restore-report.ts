@@ -41,7 +41,6 @@ export function report(
         ({ name, undo }) => `${name} is restored. It is kept for seven days what was there before: ${undo}`,
       ),
       ...unfinished,
-      ...(unfinished.length > 0 ? ['See fossilrepo status: what is not done yet is done by itself.'] : []),
     ].join('\n'),
   );
   answerFor(done.length + failed.length, failed.length);

@@ -20,7 +20,9 @@ export function chosenRows(
   { all }: { all: boolean },
   at: Date | undefined,
 ): Repository[] {
-  if (!all) return [...new Map(names.map((name) => [name, chosen(forge, name)])).values()];
+  // By its name and by its id it is one.
+  if (!all)
+    return [...new Map(names.map((name) => chosen(forge, name)).map((row) => [row.id, row])).values()];
   const rows = listRepositories(forge.store).filter(({ state }) => state === 'active');
   const there = rows.filter(({ createdAt }) => at === undefined || createdAt <= at.getTime());
   const later = rows.filter((row) => !there.includes(row));

@@ -59,7 +59,7 @@ async function restoreInPlace(
   at: Date | undefined,
   flags: RestoreFlags,
 ): Promise<void> {
-  for (const row of rows) nameInService(forge, row, flags);
+  refuseTwins(rows.map((row) => nameInService(forge, row, flags) ?? row.id));
   const killed = await tellKilled(forge, rows, flags);
   // Run again, an undo that was only not told of is done.
   const before = flags.undo ? killed : [];
@@ -83,7 +83,9 @@ async function restoreInPlace(
       return;
     }
     if (ready.length > 0) await agree(ready, flags);
-    const restored = await alone(forge, () => applyAll(forge, ready, flags));
+    // With nothing to do nobody is waited for: what is to be told is told.
+    const restored =
+      ready.length === 0 ? { done: [], failed: [] } : await alone(forge, () => applyAll(forge, ready, flags));
     report(
       forge,
       before.map(({ row, restore }) => doneAs(row, new Date(restore.at))),
@@ -109,6 +111,16 @@ function checkFlags(names: readonly string[], flags: RestoreFlags): void {
   if (problem !== undefined)
     throw new OperatorError(problem, {
       next: 'fossilrepo restore demo --at 2026-11-21T14:00, fossilrepo restore demo --undo, fossilrepo restore --all --at 15m',
+      exit: 'usage',
+    });
+}
+
+/** @throws OperatorError (usage) when two would come back under one name */
+function refuseTwins(names: readonly string[]): void {
+  const twin = names.find((name, index) => names.indexOf(name) !== index);
+  if (twin !== undefined)
+    throw new OperatorError(`Two of them would come back as ${twin}.`, {
+      next: 'Restore one after the other, the second with --as, or both with --in-trash.',
       exit: 'usage',
     });
 }
@@ -213,6 +225,6 @@ async function outOfTrash(forge: Forge, row: Repository, name: string): Promise<
     await applyChange(forge, changeOf(forge, row, { state: 'active', deletedAt: null, name }));
     return undefined;
   } catch (error) {
-    return `taking it out of the trash failed: ${messageOf(error)}`;
+    return `taking it out of the trash failed: ${messageOf(error)} What becomes of it: fossilrepo repo list --trash, and repo undelete.`;
   }
 }

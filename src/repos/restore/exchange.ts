@@ -67,7 +67,7 @@ export async function applyRestore(
         : `${row.name} is as it was at ${showInstant(at)}`,
     repository: row.id,
   });
-  return failure && messageOf(failure.error);
+  return failure && `${messageOf(failure.error)} What is missing is done by itself: see fossilrepo status.`;
 }
 
 function refuseChanged(before: Repository, now: Repository | undefined): void {
