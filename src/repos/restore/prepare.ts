@@ -40,13 +40,21 @@ export async function prepareRestore(forge: Forge, row: Repository, at: Date): P
   const aside = join(forge.paths.data, file);
   try {
     const counts = await fetchState(forge, row, at, aside);
-    // Who may do what stays as it is today, so that it is no part of what changes. In the trash nobody may anything.
-    if (row.state === 'active') projectAccess(aside, accessTo(forge, row));
+    withAccessOfToday(forge, row, aside);
     return { id, row, kind: 'restore', at, file, counts, difference: changeBy(forge, row, aside) };
   } catch (error) {
     removeDatabase(aside);
     throw error;
   }
+}
+
+/** Who may do what stays as it is today, so that it is no part of what changes. In the trash nobody may anything. */
+export function withAccessOfToday(
+  forge: Pick<Forge, 'store' | 'secrets'>,
+  row: Repository,
+  state: string,
+): void {
+  if (row.state === 'active') projectAccess(state, accessTo(forge, row));
 }
 
 /** What would be lost and gained if a state took a repository's place. */
