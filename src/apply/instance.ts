@@ -18,8 +18,10 @@ export async function makeInstance(paths: Paths): Promise<void> {
     return;
   }
   const beside = `${paths.database}.new`;
-  for (const left of ['', '-wal', '-shm']) rmSync(`${beside}${left}`, { force: true });
+  for (const left of [beside, `${beside}-wal`, `${beside}-shm`]) rmSync(left, { force: true });
   await fill(paths, beside);
+  // SQLite would take the log of a former database for its own.
+  for (const left of ['-wal', '-shm']) rmSync(`${paths.database}${left}`, { force: true });
   moveDurably(beside, paths.database);
 }
 
