@@ -143,7 +143,10 @@ export function litestreamControl(socketPath: string) {
      */
     async syncNow(path: string, deadline?: number): Promise<{ txid: number; replicatedTxid: number }> {
       const started = performance.now();
-      const { txid, replicatedTxid } = await takeOut(path, deadline ?? patience(sizeOf(path), readingPace));
+      const { txid, replicatedTxid } = await takeOut(
+        path,
+        deadline ?? patience(bytesToRead(path), readingPace),
+      );
       if (txid === 0)
         throw new ControlError(
           'refused',
@@ -174,14 +177,19 @@ export function litestreamControl(socketPath: string) {
   };
 }
 
-/** What the slowest disk, and the slowest line (1 Mbit/s) that a forge is run with, do in a millisecond. Bytes. */
+/** What the slowest disk, and the slowest line that a forge is run with (1 Mbit/s for each that is sent at a time), do in a millisecond. Bytes. */
 const [readingPace, sendingPace] = [10_000, 125];
 
 /** How long so many bytes may take: half a minute more than the work itself, six hours at most. Milliseconds. */
 const patience = (bytes: number, pace: number): number =>
   Math.min(30_000 + Math.ceil(bytes / pace), 6 * 3_600_000);
 
-const sizeOf = (path: string): number => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+/** A database and its log. */
+const bytesToRead = (path: string): number =>
+  [path, `${path}-wal`].reduce(
+    (sum, file) => sum + (statSync(file, { throwIfNoEntry: false })?.size ?? 0),
+    0,
+  );
 
 /** Litestream writes a log into its database from 1,000 pages on (MinCheckpointPageN in its db.go). */
 const shortLog = 900;
