@@ -60,6 +60,8 @@ export function startLoop(forge: Forge, log: (text: string) => void): Loop {
   let clearedAt = -Infinity;
   let mending: { since: number; found: Finding[] } = { since: 0, found: [] };
   let waiting: Waiting | undefined;
+  /** How much of this loop's own holds the lock that mending needs, or tries to. */
+  let atWork = 0;
   let state: LoopState = { startedAt, at: startedAt, findings: [], covered: [], canary: null };
 
   const look = async (): Promise<void> => {
@@ -91,7 +93,7 @@ export function startLoop(forge: Forge, log: (text: string) => void): Loop {
     } catch (error) {
       if (!isBusy(error)) throw error;
       mending = { ...mending, since: 0 };
-      waiting = { since: waiting?.since ?? Date.now(), why: messageOf(error) };
+      waiting = atWork > 0 ? undefined : { since: waiting?.since ?? Date.now(), why: messageOf(error) };
     }
   };
 
@@ -109,6 +111,18 @@ export function startLoop(forge: Forge, log: (text: string) => void): Loop {
     ...(await guarded('access', () => Promise.resolve(mendInTurns(forge, turn++)))),
   ];
 
+  /** Only while no command is at work: what looks wrong then may be half of something right. */
+  const whenAlone = async (work: () => Promise<unknown>): Promise<void> => {
+    atWork++;
+    try {
+      await withLock(forge.paths, 'changes', 0, work);
+    } catch (error) {
+      if (!isBusy(error)) throw error;
+    } finally {
+      atWork--;
+    }
+  };
+
   const whenOurs = async (work: () => Promise<void>): Promise<void> => {
     if (owner.ours()) await work();
   };
@@ -120,7 +134,7 @@ export function startLoop(forge: Forge, log: (text: string) => void): Loop {
     // A clock that was set back must not keep it on the ground.
     if (canary?.ok === true && Math.abs(Date.now() - Date.parse(canary.at)) < canaryPause) return;
     try {
-      await whenAlone(forge, () => ensureCanary(forge));
+      await whenAlone(() => ensureCanary(forge));
       state = { ...state, canary: { ...(await flyCanary(forge)), ok: true, error: null } };
     } catch (error) {
       const at = new Date().toISOString();
@@ -132,7 +146,7 @@ export function startLoop(forge: Forge, log: (text: string) => void): Loop {
   const clear = async (): Promise<void> => {
     // What lies in the replica may be another server's meanwhile.
     if (!owner.ours() || performance.now() - clearedAt < clearPause) return;
-    await whenAlone(forge, () => {
+    await whenAlone(() => {
       clearedAt = performance.now();
       return clearAway(forge);
     });
@@ -178,15 +192,6 @@ async function clearAway(forge: Forge): Promise<void> {
   dropOldUndos(forge);
   sweepScratch(forge.paths);
   await purgeExpired(forge);
-}
-
-/** Only while no command is at work: what looks wrong then may be half of something right. */
-async function whenAlone(forge: Forge, work: () => Promise<unknown>): Promise<void> {
-  try {
-    await withLock(forge.paths, 'changes', 0, work);
-  } catch (error) {
-    if (!isBusy(error)) throw error;
-  }
 }
 
 /** A failure of one look at something is itself a finding, and doesn't keep the others from being done. */
