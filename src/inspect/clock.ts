@@ -63,6 +63,10 @@ export function judgeClock({ now, made, synchronized, others, local }: ClockFact
   if (apart && Math.abs(apart.ahead) > noticeable) {
     const how = prettyMilliseconds(Math.abs(apart.ahead), { unitCount: 2, secondsDecimalDigits: 0 });
     const message = `The clock is ${how} ${apart.ahead > 0 ? 'behind' : 'ahead of'} that of ${apart.of}.`;
+    if (synchronized === true || others.some(({ ahead }) => Math.abs(ahead) <= noticeable)) {
+      const theirs = `Others agree with this machine: set the clock of ${apart.of}, which may refuse what it is sent otherwise.`;
+      return [{ what, verdict: 'warn', message, next: theirs }];
+    }
     return Math.abs(apart.ahead) > tooFar ? refuse(message) : [{ what, verdict: 'warn', message, next }];
   }
   if (synchronized === false)

@@ -26,12 +26,23 @@ describe('the clock', () => {
   });
 
   test('far from that of the storage is refused, near it a warning, and says in which direction', () => {
-    expect(judged({ others: [...others(0), ...others(-10 * minute)] })).toMatchObject([
+    const alone = { synchronized: undefined };
+    expect(judged({ ...alone, others: others(-10 * minute) })).toMatchObject([
       { verdict: 'refuse', message: 'The clock is 10m ahead of that of s3.example.com.' },
     ]);
-    expect(judged({ others: others(2 * minute) })).toMatchObject([
+    expect(judged({ ...alone, others: others(2 * minute) })).toMatchObject([
       { verdict: 'warn', message: 'The clock is 2m behind that of s3.example.com.' },
     ]);
+  });
+
+  test('that a time service keeps, or another clock agrees with, is not the one to set', () => {
+    const warned = [
+      { verdict: 'warn', next: expect.stringContaining('set the clock of s3.example.com') as string },
+    ];
+    expect(judged({ synchronized: true, others: others(-10 * minute) })).toMatchObject(warned);
+    expect(judged({ synchronized: false, others: [...others(0), ...others(-10 * minute)] })).toMatchObject(
+      warned,
+    );
   });
 
   test('that nobody keeps, or can judge, is a warning', () => {
