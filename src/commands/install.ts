@@ -47,9 +47,10 @@ export async function install(options: GlobalOptions, flags: Flags): Promise<voi
     showPlan(server, steps, { data: { replica }, text: replica });
     return;
   }
-  if (!interactive && steps.length > 0) server.out.say(replica);
+  const foreground = server.supervisor.kind === 'foreground' && readUp(paths) === undefined;
+  if ((!interactive || foreground) && steps.length > 0) server.out.say(replica);
   if (flags.freshReplica && existsSync(paths.database)) startAnew(server);
-  if (server.supervisor.kind === 'foreground' && readUp(paths) === undefined) {
+  if (foreground) {
     await up(options, { configText: text, keys: given });
     return;
   }
