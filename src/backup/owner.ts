@@ -149,7 +149,7 @@ function conflict(store: ReplicaStore, owner: Owner, me: Me, now: number): { mes
       }
     : {
         message: `${whose} (instance ${owner.instance}).`,
-        next: `All that is there stays. If that server is gone, bring it back here: fossilrepo install --from ${store.describe.startsWith('/') ? `file://${store.describe}` : store.describe}. Otherwise give this one another replica, or another prefix in it.`,
+        next: `All that is there stays. If that server is gone, bring it back here: fossilrepo install --from this address, with --endpoint if its storage needs one. Otherwise give this one another replica, or another prefix in it.`,
       };
 }
 

@@ -30,7 +30,11 @@ export async function uninstall(options: GlobalOptions, flags: Flags): Promise<v
   const named = described ? replicaNamed(server) : undefined;
   const steps = planRemoval(paths, await look(server), flags.purge, replicaToRemove(server, described));
   const remains = remainsAfter(steps, paths, named, { exists: existsSync, real });
-  const kept = describeRemains(remains, flags.purge, named);
+  const kept = describeRemains(remains, named, {
+    purge: flags.purge,
+    // A server of the machine's takes the program along.
+    install: paths.root === '/' ? 'sudo ./install.sh' : `fossilrepo --root ${paths.root} install`,
+  });
   if (flags.dryRun) {
     showPlan(server, steps, { data: { remains }, text: kept });
     return;

@@ -55,12 +55,16 @@ export function remainsAfter(
   };
 }
 
-/** The same for people: what stays, where, and how it comes back. True before the removal and after it. */
+/**
+ * The same for people: what stays, where, and how it comes back. True before the removal and after it.
+ * @param how.install the command that sets a server up when the removal is done
+ */
 export function describeRemains(
   { folders, replica, formerReplica }: Remains,
-  purge: boolean,
   named: ReplicaNamed | undefined,
+  how: { purge: boolean; install: string },
 ): string {
+  const { purge } = how;
   // Of the folders only that of the data outlives a purge.
   const why = purge ? ' (install did not make it, or other files are in it)' : '';
   const stays = [
@@ -76,11 +80,15 @@ export function describeRemains(
             ? `Stays: ${formerReplica}, where a replica may be.`
             : `Stays: ${formerReplica}, where the replica was before. Delete it yourself when nothing in it is wanted any more.`,
         ]),
-    ...describeReplica(replica, purge, named),
+    ...describeReplica(replica, named, how),
   ].join('\n');
 }
 
-function describeReplica(replica: ReplicaFate, purge: boolean, named: ReplicaNamed | undefined): string[] {
+function describeReplica(
+  replica: ReplicaFate,
+  named: ReplicaNamed | undefined,
+  { purge, install }: { purge: boolean; install: string },
+): string[] {
   switch (replica.is) {
     case 'unknown':
       return [
@@ -94,24 +102,24 @@ function describeReplica(replica: ReplicaFate, purge: boolean, named: ReplicaNam
         'Nothing is left that brings its repositories back, unless it is copied elsewhere before.',
       ];
     case 'kept': {
-      const again = fromReplica(replica.url, named);
+      const again = `${install} ${fromReplica(replica.url, named)}`;
       return purge
         ? [
             `The replica brings this server back, here or elsewhere: ${again}`,
             'Without the recovery key all but the secrets comes back (--without-secrets). What is not wanted any more is yours to delete there.',
           ]
         : [
-            'Nothing is written to the replica meanwhile. fossilrepo install goes on with all of it on this machine;',
+            `Nothing is written to the replica meanwhile. ${install} goes on with all of it on this machine;`,
             `on another one the replica brings the server back: ${again}`,
           ];
     }
   }
 }
 
-/** The command that needs nothing of this machine. */
+/** The flags that need nothing of this machine. */
 function fromReplica(url: string, named: ReplicaNamed | undefined): string {
   return [
-    `fossilrepo install --from ${url}`,
+    `--from ${url}`,
     ...(named?.endpoint === undefined ? [] : [`--endpoint ${named.endpoint}`]),
     ...(named?.region === undefined ? [] : [`--region ${named.region}`]),
     ...(named?.folder === undefined ? ['--storage-keys FILE'] : []),

@@ -76,7 +76,7 @@ describe('whoever is at the terminal', () => {
     expect(refused.code).toBe(4);
     expect(refused.stderr).toContain('belongs to the server on');
     expect(refused.stderr).toContain(`All that is there stays.`);
-    expect(refused.stderr).toContain(`fossilrepo install --from file://${folder}`);
+    expect(refused.stderr).toContain('fossilrepo install --from this address');
     renameSync(join(folder, 'owner.json'), join(forge.root, 'owner.json'));
     const beside = await other.cli(...install);
     renameSync(join(forge.root, 'owner.json'), join(folder, 'owner.json'));
@@ -95,7 +95,9 @@ describe('whoever is at the terminal', () => {
     const elsewhere = await forge.cli('uninstall', '--purge', '--dry-run');
     writeFileSync(config, text);
     expect(elsewhere.stdout).toContain('the replica at file:///mnt/other.');
-    expect(elsewhere.stdout).toContain('fossilrepo install --from file:///mnt/other --recovery-key FILE');
+    expect(elsewhere.stdout).toContain(
+      `fossilrepo --root ${forge.root} install --from file:///mnt/other --recovery-key FILE`,
+    );
     expect(elsewhere.stdout).toContain(
       `Stays: ${forge.root}/var/backups/fossilrepo, where the replica was before.`,
     );

@@ -29,7 +29,7 @@ function said(
   const steps = planRemoval(paths, found, purge, own);
   const real = (path: string) => links[path] ?? path;
   const remains = remainsAfter(steps, paths, named, { exists, real });
-  return { remains, text: describeRemains(remains, purge, named) };
+  return { remains, text: describeRemains(remains, named, { purge, install: './install.sh' }) };
 }
 
 describe('what stays', () => {
@@ -38,9 +38,9 @@ describe('what stays', () => {
     expect(text).toContain(
       'Stays: /data, /var/lib/fossilrepo, /etc/fossilrepo, the replica at s3://forge/one.',
     );
-    expect(text).toContain('fossilrepo install goes on with all of it on this machine');
+    expect(text).toContain('./install.sh goes on with all of it on this machine');
     expect(text).toContain(
-      'fossilrepo install --from s3://forge/one --endpoint https://s3.example.com --region eu-1 --storage-keys FILE --recovery-key FILE',
+      './install.sh --from s3://forge/one --endpoint https://s3.example.com --region eu-1 --storage-keys FILE --recovery-key FILE',
     );
   });
 
@@ -51,7 +51,7 @@ describe('what stays', () => {
       replica: { is: 'kept', url: 'file:///mnt/replica' },
       formerReplica: undefined,
     });
-    expect(text).toContain('fossilrepo install --from file:///mnt/replica --recovery-key FILE');
+    expect(text).toContain('./install.sh --from file:///mnt/replica --recovery-key FILE');
     expect(text).toContain('--without-secrets');
   });
 
