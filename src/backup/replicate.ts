@@ -34,16 +34,19 @@ export function replicatedDatabases({
 
 /**
  * Makes Litestream's configuration follow the management database, for its next start. A template that lacks something goes live nowhere,
- * `diff` and `apply` say what it is; but for a replica that isn't ours, where the point is that no database is listed.
- * @returns whether it differed
+ * but for a replica that isn't ours, where the point is that no database is listed.
+ * @returns whether it was written, and the keys for whose sake it was not
  */
-export function writeLitestreamConfig(forge: Pick<Forge, 'config' | 'paths' | 'store'>): boolean {
+export function writeLitestreamConfig(forge: Pick<Forge, 'config' | 'paths' | 'store'>): {
+  written: boolean;
+  lacking: string[];
+} {
   const written = template(readTemplates(), 'litestream.yml');
   const { text } = litestreamOf(forge, written, forge.store);
-  if (readIfThere(forge.paths.litestreamConfig) === text) return false;
-  if (missingKeys(written).length > 0 && !isFenced(forge.store)) return false;
-  writeAtomic(forge.paths.litestreamConfig, text, 0o640);
-  return true;
+  if (readIfThere(forge.paths.litestreamConfig) === text) return { written: false, lacking: [] };
+  const lacking = isFenced(forge.store) ? [] : missingKeys(written);
+  if (lacking.length === 0) writeAtomic(forge.paths.litestreamConfig, text, 0o640);
+  return { written: lacking.length === 0, lacking };
 }
 
 /**

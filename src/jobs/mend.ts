@@ -8,10 +8,7 @@ import { closedMark, routeMark } from '../config/paths.ts';
 import { messageOf } from '../errors.ts';
 import type { Forge } from '../forge.ts';
 import type { Finding } from '../health/finding.ts';
-import { readTemplates } from '../inspect/templates.ts';
-import { missingKeys } from '../plan/litestream.ts';
 import { placeOf } from '../plan/repository.ts';
-import { template } from '../plan/server.ts';
 import { endCreation } from '../repos/create.ts';
 import { idOfFile } from '../repos/file.ts';
 import { settle } from '../repos/change.ts';
@@ -34,20 +31,21 @@ export async function mend(forge: Forge, backoff: Backoff): Promise<Finding[]> {
   const rows = listRepositories(forge.store, { hidden: true }).filter(({ state }) => state === 'active');
   findings.push(...missingFiles(forge, rows));
   mendMarks(forge, rows);
-  findings.push(...templateLacks());
-  if (writeLitestreamConfig(forge)) note(forge, "Litestream's configuration was brought up to date");
+  findings.push(...mendConfiguration(forge));
   await mendReplication(forge, backoff);
   return findings;
 }
 
-function templateLacks(): Finding[] {
-  const missing = missingKeys(template(readTemplates(), 'litestream.yml'));
-  if (missing.length === 0) return [];
+/** A change of the configuration can't follow what is served while the template lacks something. */
+function mendConfiguration(forge: Forge): Finding[] {
+  const { written, lacking } = writeLitestreamConfig(forge);
+  if (written) note(forge, "Litestream's configuration was brought up to date");
+  if (lacking.length === 0) return [];
   return [
     {
       level: 'red',
       about: 'replica',
-      what: `The template litestream.yml lacks ${missing.join(', ')}: Litestream's configuration follows no change any more.`,
+      what: `The template litestream.yml lacks ${lacking.join(', ')}: Litestream's configuration can't follow what is served.`,
       next: 'Put it right, or put the one of the release back; fossilrepo diff says when it will do.',
     },
   ];
@@ -139,8 +137,8 @@ async function mendReplication(forge: Forge, backoff: Backoff): Promise<void> {
   }
 }
 
-/** How many repositories are looked into at one look. */
-const perLook = 20;
+/** How many repositories are looked into at one look, each for a millisecond or two: on an idle server little else is done. */
+const perLook = 5;
 
 /**
  * Looks into some repositories' files, in turns: whether it is still the repository that belongs there, and whether today's access is

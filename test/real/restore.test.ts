@@ -283,6 +283,18 @@ describe.each(['directory', 's3'])('restore from a replica in a %s', (kind) => {
     expect((await forge.cli('backup', 'now', 'again')).code).toBe(0);
   });
 
+  test('two deleted ones of one name come back one after the other', async () => {
+    const twin = async () => {
+      const { id } = await forge.json<Shown>('repo', 'create', 'twin');
+      await forge.json('repo', 'delete', 'twin', '--yes');
+      return id;
+    };
+    const ids = [await twin(), await twin()];
+    const said = await forge.cli('restore', ...ids, '--at', 'now', '--yes');
+    expect(said.code).toBe(2);
+    expect(said.stderr).toContain('Two of them would come back as twin');
+  });
+
   test('--shun keeps clones from bringing back what is lost, until --undo; what is shunned today stays so', async () => {
     await using pusher = await startPusher(forge, 'shunned', { pushing: false });
     await pusher.one();
@@ -423,6 +435,10 @@ describe.each(['directory', 's3'])('restore from a replica in a %s', (kind) => {
       expect(said.stderr.split(`(${count})`), count).toHaveLength(2);
     expect(said.stderr).toMatch(/^- three: can't be restored \(\d of 3\)$/m);
     expect(said.stderr).toMatch(/^- (one|two) is as it was at .* \(2 of 2\)$/m);
+    // By its name and by its id it is one.
+    const { id } = await forge.json<Shown>('repo', 'show', 'one');
+    const twice = await forge.json<Planned>('restore', 'one', id, '--at', at.toISOString(), '--dry-run');
+    expect(twice.repositories).toHaveLength(1);
     const all = await forge.cli('--json', 'restore', '--all', '--at', at.toISOString(), '--yes');
     expect(all.code, all.stdout + all.stderr).toBe(0);
     expect(all.stderr).toContain('three');
