@@ -70,8 +70,8 @@ describe('a private repository', () => {
     expect(existsSync(copy)).toBe(true);
     for (const page of ['timeline', 'zip/trunk/x.zip', 'home', 'setup'])
       expect(await served.status(`${url()}/${page}`), page).not.toBe(200);
-    // Fossil answers 200 to JSON whatever it says in it.
-    expect(await (await fetch(`${url()}/json/stat`)).text()).toContain('FOSSIL-2002');
+    // Fossil answers 200 to JSON whatever it says in it; Debian 13's is built without.
+    expect(await (await fetch(`${url()}/json/stat`)).text()).toMatch(/FOSSIL-2002|Page not found: json/);
 
     await commitFile(copy, home, 'hello.txt', 'hello');
     await client(copy, 'push', url('admin', token.reveal()));

@@ -47,11 +47,16 @@ const tamper = (file: string, sql: string): void => {
 /** Sends a form of the forum. @returns the new post's hash, as far as the address says it */
 async function post(page: string, fields: Record<string, string>): Promise<string> {
   const url = `http://127.0.0.1:${served.port}/demo/${page}`;
+  // Fossil 2.26 wants its token, 2.21 has none in its forms.
+  const form = await (
+    await fetch(`http://127.0.0.1:${served.port}/demo/forume1`, { headers: { cookie } })
+  ).text();
+  const [, csrf = ''] = /name="csrf" value="([^"]*)"/.exec(form) ?? [];
   const response = await fetch(url, {
     method: 'POST',
     redirect: 'manual',
     headers: { referer: url, cookie },
-    body: new URLSearchParams({ mimetype: 'text/x-markdown', submit: 'Submit', ...fields }),
+    body: new URLSearchParams({ mimetype: 'text/x-markdown', submit: 'Submit', csrf, ...fields }),
   });
   const [hash] = /[0-9a-f]{10,}$/.exec(response.headers.get('location') ?? '') ?? [];
   if (hash === undefined) throw new Error(`${page}: ${response.status} ${await response.text()}`);

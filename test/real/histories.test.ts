@@ -114,9 +114,9 @@ describe('real histories', () => {
     expect(verified.results).toMatchObject([{ ok: true, artifacts: wanted.length }]);
   });
 
-  test("this project's own history, cloned by a stranger, is the same", async () => {
-    const bundle = join(programHome, '.git');
-    expect(existsSync(bundle), 'the tests run in a git checkout').toBe(true);
+  // An unpacked archive has none.
+  const inCheckout = existsSync(join(programHome, '.git'));
+  test.runIf(inCheckout)("this project's own history, cloned by a stranger, is the same", async () => {
     const exported = join(work, 'own.stream');
     await run({
       argv: ['sh', '-c', 'exec git -C "$1" fast-export --all >"$2"', 'sh', programHome, exported],
