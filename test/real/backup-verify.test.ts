@@ -229,10 +229,10 @@ describe('what a verification finds', () => {
   });
 
   test('a live file that was changed behind Fossil’s back differs', async () => {
-    const { path } = await forge.json<Shown>('repo', 'create', 'altered', '--description', 'the right words');
+    const { path } = await forge.json<Shown>('repo', 'create', 'altered');
     await forge.cli('backup', 'now', 'altered');
-    const description = () =>
-      query(path, "SELECT value FROM config WHERE name = 'project-description'")[0]?.['value'];
+    // Nobody writes to the page that the reports are on: it would be sent with what was changed.
+    const report = () => query(path, 'SELECT title FROM reportfmt')[0]?.['title'];
     const exchange = (from: string, to: string) => {
       for (const file of [path, `${path}-wal`].filter((one) => existsSync(one))) {
         const bytes = readFileSync(file);
@@ -240,15 +240,15 @@ describe('what a verification finds', () => {
         writeFileSync(file, bytes, { flag: 'r+' });
       }
     };
-    exchange('the right words', 'the wrong words');
-    expect(description()).toBe('the wrong words');
+    exchange('All Tickets', 'Our Tickets');
+    expect(report()).toBe('Our Tickets');
     const { code, json } = await verify(forge, 'altered');
     expect(code).toBe(4);
-    expect(json.results[0]?.error).toContain('1 setting (project-description) not the same');
+    expect(json.results[0]?.error).toContain('2 ticket reports (Our Tickets, All Tickets) not the same');
     // What is in service is what its people want: all of it is sent anew.
     await forge.json('repo', 'maintain', 'altered');
     expect((await verify(forge, 'altered')).code).toBe(0);
-    expect(description()).toBe('the wrong words');
+    expect(report()).toBe('Our Tickets');
   });
 
   test('a management database that is not whole', async () => {
