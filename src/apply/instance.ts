@@ -1,12 +1,12 @@
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { hashPassword, newPassword, newToken } from '../secrets/passwords.ts';
 import { loadSecrets } from '../secrets/load.ts';
 import { seal } from '../secrets/seal.ts';
 import { administratorLogin } from '../access/administrator.ts';
 import type { Paths } from '../config/paths.ts';
+import { removeDatabase } from '../repos/make.ts';
 import { findMember, insertMember } from '../store/members.ts';
-import { createInstance, openStore } from '../store/store.ts';
-import { moveDurably } from '../system/files.ts';
+import { createInstance, openStore, putInPlace } from '../store/store.ts';
 
 /**
  * Makes the management database with the instance's identity and its administrator: beside, so that one that was killed leaves no
@@ -18,11 +18,9 @@ export async function makeInstance(paths: Paths): Promise<void> {
     return;
   }
   const beside = `${paths.database}.new`;
-  for (const left of [beside, `${beside}-wal`, `${beside}-shm`]) rmSync(left, { force: true });
+  removeDatabase(beside);
   await fill(paths, beside);
-  // SQLite would take the log of a former database for its own.
-  for (const left of ['-wal', '-shm']) rmSync(`${paths.database}${left}`, { force: true });
-  moveDurably(beside, paths.database);
+  putInPlace(beside, paths);
 }
 
 async function fill(paths: Paths, database: string): Promise<void> {

@@ -20,6 +20,10 @@ export class ControlError extends OperatorError {
   }
 }
 
+/** Whether the socket gave no result for just that reason. */
+export const failedAs = (error: unknown, reason: ControlError['reason']): error is ControlError =>
+  error instanceof ControlError && error.reason === reason;
+
 /** One question to a Unix socket that speaks HTTP and JSON. */
 type Exchange = {
   socketPath: string;

@@ -1,13 +1,12 @@
-import { statSync } from 'node:fs';
 import { endianness } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { codeOf } from '../errors.ts';
-import { readPiece } from '../system/files.ts';
-import { ControlError, exchange } from './control-socket.ts';
+import { readPiece, sizeIfThere } from '../system/files.ts';
+import { ControlError, exchange, failedAs } from './control-socket.ts';
 import { bytesToSend } from './taken-out.ts';
 
-export { ControlError };
+export { ControlError, failedAs };
 
 /** One database as Litestream sees it. */
 export type Replicated = {
@@ -129,7 +128,7 @@ export function litestreamControl(socketPath: string) {
         );
         return { txid: status === 'unregistered' ? txid : undefined, why: undefined };
       } catch (error) {
-        if (!(error instanceof ControlError) || error.reason !== 'refused') throw error;
+        if (!failedAs(error, 'refused')) throw error;
         if ((await list()).some((database) => database.path === path)) throw error;
         return { txid: undefined, why: error.message };
       }
@@ -153,6 +152,7 @@ export function litestreamControl(socketPath: string) {
           `Litestream finds no database in ${path}.`,
           'See whether the file is there and is a SQLite database.',
         );
+      if (replicatedTxid >= txid) return { txid, replicatedTxid };
       let reached = replicatedTxid;
       const end =
         deadline === undefined
@@ -185,11 +185,7 @@ const patience = (bytes: number, pace: number): number =>
   Math.min(30_000 + Math.ceil(bytes / pace), 6 * 3_600_000);
 
 /** A database and its log. */
-const bytesToRead = (path: string): number =>
-  [path, `${path}-wal`].reduce(
-    (sum, file) => sum + (statSync(file, { throwIfNoEntry: false })?.size ?? 0),
-    0,
-  );
+const bytesToRead = (path: string): number => sizeIfThere(path) + sizeIfThere(`${path}-wal`);
 
 /** Litestream writes a log into its database from 1,000 pages on (MinCheckpointPageN in its db.go). */
 const shortLog = 900;

@@ -7,7 +7,7 @@ import { litestreamOf } from '../inspect/wish.ts';
 import { readTemplates } from '../inspect/templates.ts';
 import { listRepositories, type Repository } from '../store/repositories.ts';
 import { readIfThere, writeAtomic } from '../system/files.ts';
-import { ControlError } from './control.ts';
+import { failedAs } from './control.ts';
 import { isFenced, refuseWhileFenced } from './fence.ts';
 import { managementId, partKey, partOf, replicaPlace, replicaUrl } from './location.ts';
 import { openReplicaStore } from './open.ts';
@@ -102,7 +102,7 @@ export async function finishReplicating(
 /** Stops replicating a file; what was sent stays. Not replicating it already is fine. @throws ControlError */
 export async function stopReplicating(forge: Pick<Forge, 'litestream'>, file: string): Promise<void> {
   await forge.litestream.unregister(file).catch((error: unknown) => {
-    if (!(error instanceof ControlError) || error.reason !== 'unknown') throw error;
+    if (!failedAs(error, 'unknown')) throw error;
   });
 }
 

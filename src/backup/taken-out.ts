@@ -1,7 +1,8 @@
-import { readdirSync, statSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { litestreamState } from '../config/paths.ts';
 import { codeOf } from '../errors.ts';
+import { sizeIfThere } from '../system/files.ts';
 import { transactionsOf } from './location.ts';
 
 /** The files of the transactions that Litestream took out of a database and still has beside it, sent or not; oldest first. */
@@ -22,4 +23,4 @@ export function takenOut(database: string): string[] {
 export const bytesToSend = (database: string, sent: number): number =>
   takenOut(database)
     .filter((file) => (transactionsOf(file)?.max ?? 0) > sent)
-    .reduce((sum, file) => sum + (statSync(file, { throwIfNoEntry: false })?.size ?? 0), 0);
+    .reduce((sum, file) => sum + sizeIfThere(file), 0);

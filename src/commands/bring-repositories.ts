@@ -2,14 +2,14 @@ import { readBringing } from '../apply/bringing.ts';
 import { readHighWater } from '../backup/high-water.ts';
 import { openReplicaStore } from '../backup/open.ts';
 import { writeLitestreamConfig } from '../backup/replicate.ts';
-import { exitCodes, messageOf, OperatorError } from '../errors.ts';
+import { exitCodes, OperatorError } from '../errors.ts';
 import { changeForge } from '../forge.ts';
 import { pathsUnder } from '../config/paths.ts';
 import { bringBack } from '../repos/restore/bring-back.ts';
 import type { GlobalOptions } from '../server.ts';
 import { allRepositories, removeRepository } from '../store/repositories.ts';
 import { inWords } from '../repos/verify.ts';
-import { attemptAll } from '../system/attempts.ts';
+import { attemptAll, failures } from '../system/attempts.ts';
 
 /** How many repositories are fetched and checked at once. */
 const atOnce = 8;
@@ -31,7 +31,7 @@ export async function bringRepositories(options: GlobalOptions): Promise<void> {
     for (const { id } of all.filter(({ state }) => state === 'creating')) removeRepository(forge.store, id);
     const rows = all.filter(({ state }) => state !== 'creating');
     forge.out.say(`Fetching and checking ${rows.length} repositories:`);
-    const { done, failed } = await attemptAll(
+    const attempts = await attemptAll(
       rows,
       atOnce,
       (row) => bringBack(forge, row, { at, known }),
@@ -46,9 +46,9 @@ export async function bringRepositories(options: GlobalOptions): Promise<void> {
       },
     ).catch((error: unknown) => ({ done: [], failed: rows.map((item) => ({ item, error })) }));
     writeLitestreamConfig(forge);
-    const problems = failed.map(({ item, error }) => ({ name: item.name, error: messageOf(error) }));
-    for (const { name, error } of problems) forge.out.warn(`${name} could not be brought back: ${error}`);
-    forge.out.result({ repositories: done.length, failed: problems }, '');
+    const failed = failures(attempts);
+    for (const { name, error } of failed) forge.out.warn(`${name} could not be brought back: ${error}`);
+    forge.out.result({ repositories: attempts.done.length, failed }, '');
   });
 }
 

@@ -15,7 +15,7 @@ import { heartbeatAge, type Me, type Owner, readOwner, thisOwner } from '../back
 import { type Answers, answeredConfig } from '../config/answers.ts';
 import type { Paths } from '../config/paths.ts';
 import { OperatorError } from '../errors.ts';
-import { inOneLine, preflight, refuseUnless } from '../inspect/preflight.ts';
+import { preflight, refuseUnless, warnOf } from '../inspect/preflight.ts';
 import { readRecoveryKey, readStorageKeys, storedKeys } from '../secrets/given.ts';
 import { recipientOf } from '../secrets/bundle/format.ts';
 import type { StorageCredentials } from '../secrets/storage.ts';
@@ -99,7 +99,7 @@ export async function findFormer(
   const processes = await server.supervisor.processes();
   const machine = await preflight({ ...server, processes, thorough: true });
   refuseUnless(machine);
-  for (const one of machine.filter(({ verdict }) => verdict === 'warn')) server.out.warn(inOneLine(one));
+  warnOf(machine, server.out);
   const survey = await withTemporaryFolder(async (folder) => {
     const database = join(folder, 'management.db');
     await fetchManagement(source, at, database);

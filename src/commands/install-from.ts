@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chownSync, copyFileSync, mkdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import { chownSync, copyFileSync, mkdirSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { text as textOf } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -23,7 +23,7 @@ import { seal } from '../secrets/seal.ts';
 import { parseStorageCredentials, type StorageCredentials } from '../secrets/storage.ts';
 import type { GlobalOptions, Server } from '../server.ts';
 import { listMembers, updateMember } from '../store/members.ts';
-import { openStore } from '../store/store.ts';
+import { openStore, putInPlace } from '../store/store.ts';
 import { withTemporaryFolder } from '../system/files.ts';
 import { isRoot, requireOwner, serviceUsers } from '../system/identity.ts';
 import { cleanEnvironment } from '../system/run.ts';
@@ -92,8 +92,7 @@ async function layDown(server: Server, { source, at, former, configText, keys }:
     await fetchManagement(source, at, fetched);
     const beside = `${paths.database}.brought`;
     copyFileSync(fetched, beside);
-    for (const left of ['-wal', '-shm']) rmSync(`${paths.database}${left}`, { force: true });
-    renameSync(beside, paths.database);
+    putInPlace(beside, paths);
   });
   if (secrets) {
     placeBundle(secrets.bundle, paths, ['configuration', 'secrets', 'ssh']);

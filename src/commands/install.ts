@@ -5,7 +5,7 @@ import { readBringing } from '../apply/bringing.ts';
 import { answeredConfig } from '../config/answers.ts';
 import { type Paths, pathsUnder } from '../config/paths.ts';
 import { OperatorError } from '../errors.ts';
-import { inOneLine, preflight, refuseUnless } from '../inspect/preflight.ts';
+import { inOneLine, preflight, refuseUnless, warnOf } from '../inspect/preflight.ts';
 import { checkReplica } from '../inspect/replica.ts';
 import { describePlan } from '../plan/describe.ts';
 import { readStorageKeys, storedKeys } from '../secrets/given.ts';
@@ -102,6 +102,6 @@ async function lookFirst(
   const processes = await server.supervisor.processes();
   const machine = await preflight({ ...server, processes, thorough: true });
   refuseUnless([...machine, ...replica]);
-  for (const one of machine.filter(({ verdict }) => verdict === 'warn')) server.out.warn(inOneLine(one));
+  warnOf(machine, server.out);
   return replica.map(inOneLine).join('\n');
 }

@@ -13,7 +13,7 @@ import {
 import { basename, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { type Paths, pathsUnder, ownProgram } from '../config/paths.ts';
-import { messageOf, OperatorError } from '../errors.ts';
+import { OperatorError } from '../errors.ts';
 import { type Forge, withForge } from '../forge.ts';
 import { drainDatabase } from '../repos/drain.ts';
 import { removeDatabase } from '../repos/make.ts';
@@ -21,7 +21,7 @@ import { fetchState } from '../repos/restore/prepare.ts';
 import { inWords, type StateCounts } from '../repos/verify.ts';
 import type { GlobalOptions } from '../server.ts';
 import type { Repository } from '../store/repositories.ts';
-import { answerFor, attemptAll } from '../system/attempts.ts';
+import { answerFor, attemptAll, failures } from '../system/attempts.ts';
 import { isRoot } from '../system/identity.ts';
 import { showInstant } from '../system/instant.ts';
 import { type Output, terminal } from '../system/output.ts';
@@ -49,7 +49,7 @@ export async function restoreInto(
 
 async function writeStates(forge: Forge, rows: readonly Repository[], { at, into }: Wish): Promise<void> {
   forge.out.say(`To ${showInstant(at)}:`);
-  const { done, failed } = await attemptAll(
+  const attempts = await attemptAll(
     rows,
     8,
     (row) => writeState(forge, row, at, join(into, `${row.name}.fossil`)),
@@ -58,15 +58,14 @@ async function writeStates(forge: Forge, rows: readonly Repository[], { at, into
       forge.out.say(`- ${ended.item.name}: ${what}${count}`);
     },
   );
-  const restored = done.map(({ item, value }) => ({
+  const restored = attempts.done.map(({ item, value }) => ({
     name: item.name,
     id: item.id,
     at: at.toISOString(),
     undo: null,
     file: value.file,
   }));
-  const problems = failed.map(({ item, error }) => ({ name: item.name, error: messageOf(error) }));
-  tell(forge.out, { restored, failed: problems });
+  tell(forge.out, { restored, failed: failures(attempts) });
 }
 
 async function writeState(

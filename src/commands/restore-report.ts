@@ -1,7 +1,7 @@
 import { exitCodes, messageOf } from '../errors.ts';
 import type { Forge } from '../forge.ts';
 import type { Repository } from '../store/repositories.ts';
-import { answerFor, type Attempts } from '../system/attempts.ts';
+import { answerFor, type Attempts, failures } from '../system/attempts.ts';
 
 /** A repository that is as it was at an instant. `unfinished`: what failed after the state was in its place. */
 export type Done = { name: string; id: string; at: string; undo: string; unfinished: string | null };
@@ -46,6 +46,3 @@ export function report(
   answerFor(done.length + failed.length, failed.length);
   if (unfinished.length > 0) process.exitCode = exitCodes.partly;
 }
-
-export const failures = ({ failed }: Attempts<Repository, unknown>) =>
-  failed.map(({ item, error }) => ({ name: item.name, error: messageOf(error) }));

@@ -12,12 +12,12 @@ import { type PreparedUndo, prepareUndo } from '../repos/restore/undo.ts';
 import { inWords } from '../repos/verify.ts';
 import type { GlobalOptions } from '../server.ts';
 import { findRepositoryById, type Repository } from '../store/repositories.ts';
-import { answerFor, attemptAll, type Attempts } from '../system/attempts.ts';
+import { answerFor, attemptAll, type Attempts, failures } from '../system/attempts.ts';
 import { parseInstant, showInstant } from '../system/instant.ts';
 import { agreed } from './questions.ts';
 import { restoreInto } from './restore-into.ts';
 import { tellKilled } from './restore-killed.ts';
-import { type Done, doneAs, failures, report } from './restore-report.ts';
+import { type Done, doneAs, report } from './restore-report.ts';
 import { chosenRows, nameInService } from './restore-rows.ts';
 
 export type RestoreFlags = {

@@ -8,6 +8,7 @@ import type { Paths } from '../config/paths.ts';
 import { codeOf, messageOf, OperatorError } from '../errors.ts';
 import type { PartName } from '../stack/parts.ts';
 import { findUser, isRoot, serviceUsers } from '../system/identity.ts';
+import type { Output } from '../system/output.ts';
 import type { Run } from '../system/run.ts';
 import { checkClock } from './clock.ts';
 import { listeningPorts } from './listening.ts';
@@ -63,6 +64,11 @@ export function refuseUnless(found: readonly Preflight[]): void {
     next: [...new Set(refused.flatMap(({ next }) => next ?? []))].join('\n       '),
     exit: 'check',
   });
+}
+
+/** Says what is only a warning. */
+export function warnOf(found: readonly Preflight[], out: Pick<Output, 'warn'>): void {
+  for (const one of found.filter(({ verdict }) => verdict === 'warn')) out.warn(inOneLine(one));
 }
 
 /** A finding and what to do about it. */

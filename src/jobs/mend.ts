@@ -2,7 +2,7 @@ import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { accessTo } from '../access/members.ts';
 import { projectAccess } from '../access/project.ts';
-import { ControlError } from '../backup/control.ts';
+import { failedAs } from '../backup/control.ts';
 import { replicatedDatabases, writeLitestreamConfig } from '../backup/replicate.ts';
 import { closedMark, routeMark } from '../config/paths.ts';
 import { messageOf } from '../errors.ts';
@@ -102,7 +102,7 @@ function mendMarks(forge: Forge, rows: readonly Repository[]): void {
 
 /** That Litestream doesn't answer is seen by whoever looks at the parts. */
 function silence(error: unknown): undefined {
-  if (!(error instanceof ControlError) || error.reason !== 'silent') throw error;
+  if (!failedAs(error, 'silent')) throw error;
 }
 
 async function mendReplication(forge: Forge, backoff: Backoff): Promise<void> {

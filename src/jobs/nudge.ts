@@ -1,6 +1,6 @@
 import { type FSWatcher, watch } from 'node:fs';
 import { join } from 'node:path';
-import { ControlError } from '../backup/control.ts';
+import { failedAs } from '../backup/control.ts';
 import type { Forge } from '../forge.ts';
 
 /** How long after a commit could not be sent it is tried again. Milliseconds. */
@@ -29,7 +29,7 @@ export function nudgeReplication(
       sent(file, (await forge.litestream.syncNow(file, 5_000)).replicatedTxid);
     } catch (error) {
       // A failure shows in the replica's age, which the loop looks at. What Litestream doesn't have is no longer served.
-      if (!isUnknown(error)) sendLater(file);
+      if (!failedAs(error, 'unknown')) sendLater(file);
     }
     busy.delete(file);
     if (again.delete(file)) await send(file);
@@ -46,5 +46,3 @@ export function nudgeReplication(
     if (name?.endsWith('.fossil-wal')) void send(join(forge.paths.repos, name.slice(0, -'-wal'.length)));
   });
 }
-
-const isUnknown = (error: unknown): boolean => error instanceof ControlError && error.reason === 'unknown';

@@ -1,6 +1,6 @@
-import { statSync } from 'node:fs';
 import type { DatabaseSync } from 'node:sqlite';
-import { codeOf, OperatorError } from '../errors.ts';
+import { OperatorError } from '../errors.ts';
+import { sizeIfThere } from '../system/files.ts';
 import { asOperatorError, openRepository } from './open.ts';
 import { readSetting, writeSetting } from './settings.ts';
 
@@ -124,16 +124,7 @@ export function nameRepository(
 }
 
 /** The size of a repository with its write-ahead log, in bytes; 0 when there is no file. */
-export const repositoryBytes = (file: string): number => sizeOf(file) + sizeOf(`${file}-wal`);
-
-function sizeOf(file: string): number {
-  try {
-    return statSync(file).size;
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return 0;
-    throw error;
-  }
-}
+export const repositoryBytes = (file: string): number => sizeIfThere(file) + sizeIfThere(`${file}-wal`);
 
 /**
  * Opens for reading, does the work in one go and closes: an open reader would make Fossil's writers fail after 15 s where

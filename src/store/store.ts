@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { chownSync, closeSync, existsSync, mkdirSync, openSync, statSync } from 'node:fs';
+import { chownSync, closeSync, existsSync, mkdirSync, openSync, rmSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
 import type { Paths } from '../config/paths.ts';
 import { OperatorError } from '../errors.ts';
+import { moveDurably } from '../system/files.ts';
 import { isRoot } from '../system/identity.ts';
 import type { Row } from './rows.ts';
 import { migrations } from './schema.ts';
@@ -146,6 +147,12 @@ export function createInstance(store: Store): string {
     randomUUID(),
   );
   return instanceId(store);
+}
+
+/** Makes a file the management database. The log of a former one goes: SQLite would take it for this one's. */
+export function putInPlace(file: string, { database }: Pick<Paths, 'database'>): void {
+  for (const left of ['-wal', '-shm']) rmSync(`${database}${left}`, { force: true });
+  moveDurably(file, database);
 }
 
 /** This installation's identity. @throws OperatorError when install has not made it yet */

@@ -1,5 +1,5 @@
 import pMap from 'p-map';
-import { exitCodes } from '../errors.ts';
+import { exitCodes, messageOf } from '../errors.ts';
 
 /** What became of the same work on several things: one that fails doesn't keep the others from being done. */
 export type Attempts<Item, Value> = {
@@ -39,6 +39,12 @@ export async function attemptAll<Item, Value>(
   await pMap(items, async (item) => told(await one(item), counted()), { concurrency });
   return attempts;
 }
+
+/** What failed of things that have a name, for a result. */
+export const failures = ({
+  failed,
+}: Attempts<{ name: string }, unknown>): { name: string; error: string }[] =>
+  failed.map(({ item, error }) => ({ name: item.name, error: messageOf(error) }));
 
 /** Has the process answer 6 when some failed, 1 when all did. */
 export function answerFor(total: number, failed: number): void {

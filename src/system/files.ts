@@ -8,6 +8,7 @@ import {
   readSync,
   renameSync,
   rmSync,
+  statSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -33,6 +34,9 @@ export function readIfThere(path: string): string | undefined {
     throw error;
   }
 }
+
+/** A file's size in bytes; 0 when it isn't there. */
+export const sizeIfThere = (path: string): number => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
 
 /** A piece of a file, shorter when the file ends before. @throws Error with the system's code, as `ENOENT` */
 export function readPiece(path: string, position: number, length: number): Buffer {

@@ -15,21 +15,19 @@ import { placeOf } from '../../src/secrets/bundle/places.ts';
 import { secret } from '../../src/secrets/secret.ts';
 
 const base64 = (text: string) => Buffer.from(text).toString('base64');
+const instanceKey: Bundle['files'][number] = {
+  path: 'etc/fossilrepo/secrets/instance-key',
+  mode: 0o600,
+  owner: 'root',
+  base64: base64('\0\xff hush-hush\n'),
+};
 const bundle: Bundle = {
   version: 1,
   instance: 'one',
   madeAt: '2026-11-21T13:00:00.123Z',
   hostname: 'forge',
   fossilrepo: '0.1.0',
-  files: [
-    {
-      path: 'etc/fossilrepo/secrets/instance-key',
-      mode: 0o600,
-      owner: 'root',
-      base64: base64('\0\xff hush-hush\n'),
-    },
-    { path: 'etc/fossilrepo/fossilrepo.yaml', mode: 0o644, owner: 'root', base64: '' },
-  ],
+  files: [instanceKey, { path: 'etc/fossilrepo/fossilrepo.yaml', mode: 0o644, owner: 'root', base64: '' }],
 };
 /** A bundle as fossilrepo 0.1.0 sealed it, and its recovery key, which opens nothing else. */
 const firstVersion = {
@@ -109,12 +107,7 @@ describe('a sealed bundle', () => {
       hostname: 'forge',
       fossilrepo: '0.1.0',
       files: [
-        {
-          path: 'etc/fossilrepo/secrets/instance-key',
-          mode: 0o600,
-          owner: 'root',
-          base64: base64('\0\xff hush-hush\n'),
-        },
+        instanceKey,
         {
           path: 'var/lib/fossilrepo/home/edge/acme/one.key',
           mode: 0o600,
