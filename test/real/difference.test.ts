@@ -281,7 +281,7 @@ describe('what is private, shunned or no content', () => {
     expect(artifacts.lost).toBe(differenceOf(late, early).artifacts.lost);
     expect(kinds.shunned.lost.items).toEqual([{ id: kept?.['uuid'] }]);
     expect(describeDifference(differenceOf(file, early))).toContain(
-      '(1 private), 1 gained, 1 of them shunned until now',
+      '(1 private), 1 gained, 1 of them shunned',
     );
   });
 });

@@ -307,6 +307,14 @@ describe.each(['directory', 's3'])('restore from a replica in a %s', (kind) => {
       'sql',
       `INSERT INTO shun(uuid, mtime, scom) VALUES ('${'a'.repeat(64)}', 1, 'spam');`,
     );
+    const { repositories } = await forge.json<{ repositories: { difference: Difference }[] }>(
+      'restore',
+      'shunned',
+      '--at',
+      at.toISOString(),
+      '--dry-run',
+    );
+    expect(repositories[0]?.difference.kinds.shunned.lost.count).toBe(0);
     await restore('shunned', '--at', at.toISOString(), '--shun');
     await pusher.push();
     expect(checkinsIn(pusher.path)).toEqual([first]);

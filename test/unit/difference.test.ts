@@ -66,7 +66,7 @@ describe('a difference in words', () => {
   test('says what of the artifacts is private, and what comes back although it is shunned', () => {
     const artifacts = { lost: 1, lostPrivate: 1, gained: 2, gainedShunned: [hash('4')] };
     expect(describeDifference(difference({}, artifacts))).toBe(
-      'artifacts  1 lost (1 private), 2 gained, 1 of them shunned until now',
+      'artifacts  1 lost (1 private), 2 gained, 1 of them shunned',
     );
     expect(describeDifference(difference({}, { lost: 1 }))).toBe('artifact  1 lost');
   });

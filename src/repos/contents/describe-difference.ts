@@ -22,7 +22,7 @@ export function describeDifference(difference: Difference): string {
     const parts = [
       lost > 0 ? `${lost} lost${lostPrivate > 0 ? ` (${lostPrivate} private)` : ''}` : '',
       gained > 0 ? `${gained} gained` : '',
-      gainedShunned.length > 0 ? `${gainedShunned.length} of them shunned until now` : '',
+      gainedShunned.length > 0 ? `${gainedShunned.length} of them shunned` : '',
     ];
     lines.push([lost + gained === 1 ? 'artifact' : 'artifacts', parts.filter(Boolean).join(', ')]);
   }

@@ -25,7 +25,7 @@ export type Difference = {
     lostHashes: string[];
     /** How many of the lost ones are private: no client has them. */
     lostPrivate: number;
-    /** Those that come back although the present state shuns them. */
+    /** Those of the gained ones that the present state shuns. */
     gainedShunned: string[];
   };
 };
