@@ -1,24 +1,22 @@
 import { type Command, Option } from 'commander';
 import { globals } from './globals.ts';
+import { accessOptions } from './upstream.ts';
 
 /** `repo …`: a repository's life. */
 export function repositoryCommands(repo: Command): void {
   const visibility = () =>
     new Option('--visibility <visibility>', 'who may read').choices(['public', 'internal', 'private']);
   const dryRun = ['--dry-run', 'show the plan and end', false] as const;
-  repo
-    .command('create <name>')
-    .description('make a repository, empty or from another')
-    .addOption(visibility())
-    .option('--description <text>', 'what it is about')
-    .option('--from <source>', 'a Fossil or Git address, a .fossil file, or the folder of a Git repository')
-    .option('--follow', 'take what is new there from now on; goes without saying for Git')
-    .option('--no-follow', 'import it once')
-    .option('--token-stdin', 'the token or password for it comes on standard input', false)
-    .option('--ssh-key <file>', 'with SSH: the private key to read it with')
-    .option('--user <login>', 'who the token or password belongs to')
-    .option('--schedule <duration>', 'how often it is looked for news there; left out: 15m')
-    .option('--yes', 'ask nothing; believe the host keys that the server shows now', false)
+  accessOptions(
+    repo
+      .command('create <name>')
+      .description('make a repository, empty or from another')
+      .addOption(visibility())
+      .option('--description <text>', 'what it is about')
+      .option('--from <source>', 'a Fossil or Git address, a .fossil file, or the folder of a Git repository')
+      .option('--follow', 'take what is new there from now on; goes without saying for Git')
+      .option('--no-follow', 'import it once'),
+  )
     .option(...dryRun)
     .action(async (name: string, _options, command: Command) =>
       (await import('../commands/repo-create.ts')).repoCreate(globals(command), name, command.opts()),

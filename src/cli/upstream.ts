@@ -1,16 +1,22 @@
 import type { Command } from 'commander';
 import { globals } from './globals.ts';
 
-/** `upstream …`: Fossil and Git repositories that hosted ones follow. */
-export function upstreamCommands(upstream: Command): void {
-  upstream
-    .command('set <repository> <url>')
-    .description('have a repository follow a Fossil or Git address; it is tried at once')
+/** How an address is reached, and how often it is looked there. */
+export const accessOptions = (command: Command): Command =>
+  command
     .option('--token-stdin', 'the token or password comes on standard input', false)
     .option('--ssh-key <file>', 'with SSH: the private key to read it with')
     .option('--user <login>', 'who the token or password belongs to')
-    .option('--schedule <duration>', 'how often it is looked for news; left out: 15m')
-    .option('--yes', 'ask nothing; believe the host keys that the server shows now', false)
+    .option('--schedule <duration>', 'how often news is looked for there; left out: 15m')
+    .option('--yes', 'ask nothing; believe the host keys that the server shows now', false);
+
+/** `upstream …`: Fossil and Git repositories that hosted ones follow. */
+export function upstreamCommands(upstream: Command): void {
+  accessOptions(
+    upstream
+      .command('set <repository> <url>')
+      .description('have a repository follow a Fossil or Git address; it is tried at once'),
+  )
     .option('--dry-run', 'find out what it is, and end', false)
     .action(async (repository: string, url: string, _options, command: Command) =>
       (await import('../commands/upstream-set.ts')).upstreamSet(
