@@ -17,7 +17,7 @@ import { checkGone, checkRepository } from '../health/outside.ts';
 import { proveWriting } from '../health/writing.ts';
 import { makingPlace, type RepositoryStep, servedName } from '../plan/repository.ts';
 import { bringRepository } from '../repos/bring.ts';
-import { drainDatabase } from '../repos/drain.ts';
+import { drainDatabase, waitForOthers } from '../repos/drain.ts';
 import { nameRepository } from '../repos/file.ts';
 import { rebuildRepository } from '../repos/rebuild.ts';
 import { fitIn } from '../repos/restore/fit.ts';
@@ -131,11 +131,16 @@ function rowOf(forge: Forge, id: string): Repository {
   return row;
 }
 
-/** Everything that was acknowledged is in the replica, nobody has the file open, and it is one file: no `-wal` beside. */
+/**
+ * Everything that was acknowledged is in the replica, nobody has the file open, and it is one file: no `-wal` beside. Who was let in before
+ * the name was closed is waited for while Litestream is still there to see what they commit.
+ */
 async function drain(forge: Forge, step: Extract<RepositoryStep, { do: 'drain' }>): Promise<void> {
+  const file = join(forge.paths.data, step.file);
   writeLitestreamConfig(forge);
+  await waitForOthers(file, (await forge.litestream.info()).pid);
   await finishReplicating(forge, step);
-  await drainDatabase(join(forge.paths.data, step.file));
+  await drainDatabase(file);
 }
 
 /**

@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs';
 import { readPiece } from '../system/files.ts';
+import type { RecordLock } from '../system/record-locks.ts';
 import { headerBytes } from './history.ts';
 import { takenOut } from './taken-out.ts';
 
@@ -13,16 +14,14 @@ const marks = { first: 123, last: 127 };
  * Databases that Litestream replicates without holding a read transaction in them. Every Fossil process writes the log into the database
  * when it closes it (db_close in db.c), and then the next writer begins the log anew: only a reader keeps that from happening before
  * Litestream has seen what is in it. Litestream notices some of what it missed that way, not all.
- * @param locks the text of `/proc/locks`; where it shows no lock of the process at all, nothing can be said
+ * @param locks where they show none of the process at all, nothing can be said
  */
-export function unguarded(files: readonly string[], pid: number, locks: string): string[] {
+export function unguarded(files: readonly string[], pid: number, locks: readonly RecordLock[]): string[] {
   const held = new Map<number, boolean>();
-  for (const line of locks.split('\n')) {
-    const [, owner, inode, first, last] =
-      / READ +(\d+) [0-9a-f]+:[0-9a-f]+:(\d+) (\d+) (\d+)/.exec(line) ?? [];
-    if (Number(owner) !== pid) continue;
-    const marked = Number(first) <= marks.last && Number(last) >= marks.first;
-    held.set(Number(inode), marked || held.get(Number(inode)) === true);
+  for (const { mode, pid: owner, inode, bytes } of locks) {
+    if (owner !== pid || mode !== 'READ') continue;
+    const marked = bytes[0] <= marks.last && bytes[1] >= marks.first;
+    held.set(inode, marked || held.get(inode) === true);
   }
   if (held.size === 0) return [];
   return files.filter((file) => {

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { lostTrack, unguarded } from '../backup/guard.ts';
 import { replicatedDatabases, stopReplicating } from '../backup/replicate.ts';
 import { messageOf } from '../errors.ts';
@@ -6,6 +5,7 @@ import type { Forge } from '../forge.ts';
 import type { Finding } from '../health/finding.ts';
 import { foldLog } from '../repos/drain.ts';
 import { addEvent } from '../store/events.ts';
+import { recordLocks } from '../system/record-locks.ts';
 
 /** Sees to it that Litestream misses nothing: see `backup/guard.ts` for how it could. The caller holds the `changes` lock. */
 export function guardLogs(forge: Forge): () => Promise<Finding[]> {
@@ -18,7 +18,7 @@ export function guardLogs(forge: Forge): () => Promise<Finding[]> {
     if (info === undefined) return [];
     const databases = replicatedDatabases(forge);
     const files = [...databases.keys()];
-    const now = new Set(unguarded(files, info.pid, readFileSync('/proc/locks', 'utf8')));
+    const now = new Set(unguarded(files, info.pid, recordLocks()));
     const started = info.startedAt.getTime();
     const lost = started === known ? [] : files.filter((file) => lostTrack(file, info.startedAt));
     known = started;

@@ -1,10 +1,29 @@
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { codeOf, OperatorError } from '../errors.ts';
+import { recordLocks } from '../system/record-locks.ts';
 import { asOperatorError, openRepository } from './open.ts';
 
 /** How long a repository may stay in use after its name was closed: Fossil's longest request. Milliseconds. */
 const patience = 120_000;
+
+/** The byte of a `-shm` file that each connection to its database has a lock on (UNIX_SHM_DMS in SQLite's os_unix.c). */
+const connected = 128;
+
+/**
+ * Waits until one process alone is connected to a database in WAL mode.
+ * @param pid of that process; where no lock of it is to be seen, nothing can be said and nobody is waited for
+ * @throws OperatorError (busy) when somebody keeps it open
+ */
+export async function waitForOthers(file: string, pid: number, wait = patience): Promise<void> {
+  await untilFree(file, wait, () => {
+    const inode = statSync(`${file}-shm`, { throwIfNoEntry: false })?.ino;
+    const locks = recordLocks().filter(
+      ({ inode: locked, bytes }) => locked === inode && bytes[0] <= connected && bytes[1] >= connected,
+    );
+    return !locks.some((lock) => lock.pid === pid) || locks.every((lock) => lock.pid === pid);
+  });
+}
 
 /**
  * Waits until nobody has the database open and makes it one file: SQLite leaves WAL mode only for whoever is alone with the file, so
@@ -12,9 +31,12 @@ const patience = 120_000;
  * @throws OperatorError (busy) when somebody keeps it open
  */
 export async function drainDatabase(file: string, wait = patience): Promise<void> {
+  await untilFree(file, wait, () => tryAlone(file));
+}
+
+async function untilFree(file: string, wait: number, isFree: () => boolean): Promise<void> {
   const deadline = Date.now() + wait;
-  for (;;) {
-    if (tryAlone(file)) return;
+  while (!isFree()) {
     if (Date.now() >= deadline)
       throw new OperatorError(`${file} is still in use after ${Math.round(wait / 1000)} s.`, {
         next: `See by whom: fuser -v ${file}. Then run the command again.`,

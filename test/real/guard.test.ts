@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { unguarded } from '../../src/backup/guard.ts';
 import { programHome } from '../../src/config/paths.ts';
+import { recordLocks } from '../../src/system/record-locks.ts';
 import { run } from '../../src/system/run.ts';
 import type { Shown } from './client.ts';
 import { eventually, startForge, type TestForge } from './forge.ts';
@@ -20,8 +21,7 @@ afterAll(async () => {
   await forge[Symbol.asyncDispose]();
 });
 
-const isGuarded = (file: string) =>
-  unguarded([file], forge.pidOf('replication'), readFileSync('/proc/locks', 'utf8')).length === 0;
+const isGuarded = (file: string) => unguarded([file], forge.pidOf('replication'), recordLocks()).length === 0;
 const replicaOf = (id: string) => replicaFolderOf(join(forge.root, 'var/backups/fossilrepo'), forge.root, id);
 const litestream = join(programHome, 'embedded/programs/bin/litestream');
 

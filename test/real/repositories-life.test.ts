@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { programHome } from '../../src/config/paths.ts';
+import { closedMark, pathsUnder, programHome } from '../../src/config/paths.ts';
 import { run } from '../../src/system/run.ts';
 import { type Person, newPerson, type Shown } from './client.ts';
 import { eventually, startForge, type TestForge } from './forge.ts';
@@ -221,6 +221,21 @@ describe('repo delete', () => {
     expect(back).toMatchObject({ id: old.id, name: 'risen', checkins: kept.length });
     expect(await someone.canClone(signedIn(back.cloneUrl))).toBe(true);
     expect(await someone.canClone(back.cloneUrl)).toBe(false);
+  });
+
+  test('what was let in before the name was closed is waited for, and is in the replica', async () => {
+    const { id, path } = await create('late');
+    using writer = new DatabaseSync(path);
+    writer.exec("BEGIN IMMEDIATE; INSERT INTO config(name, value, mtime) VALUES ('late', 'yes', 0)");
+    const deleted = forge.cli('repo', 'delete', 'late', '--yes');
+    await eventually(() => existsSync(closedMark(pathsUnder(forge.root), 'late')), 10_000, 'it is closed');
+    await sleep(1_000);
+    writer.exec('COMMIT');
+    writer.close();
+    expect((await deleted).code).toBe(0);
+    const fetched = join(someone.home, 'late.fossil');
+    await restore(id, fetched);
+    expect(query(fetched, "SELECT value FROM config WHERE name = 'late'")).toEqual([{ value: 'yes' }]);
   });
 
   test('what comes back has the access of today; two of one name are told apart by id; purge destroys', async () => {
