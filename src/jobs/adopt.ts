@@ -5,7 +5,7 @@ import { accessTo } from '../access/members.ts';
 import { projectAccess } from '../access/project.ts';
 import { applyRepositorySteps } from '../apply/repository.ts';
 import { type Paths, repositoryFile } from '../config/paths.ts';
-import { OperatorError } from '../errors.ts';
+import { messageOf, OperatorError } from '../errors.ts';
 import type { Forge } from '../forge.ts';
 import type { Finding } from '../health/finding.ts';
 import { placeOf, planService } from '../plan/repository.ts';
@@ -57,12 +57,14 @@ export async function adoptStrangers(
     try {
       findings.push(...(await settleStranger(forge, name, restOf(join(forge.paths.repos, name), now))));
     } catch (error) {
-      if (!(error instanceof OperatorError)) throw error;
+      // Whatever it is: one must not keep the others waiting.
       findings.push({
         level: 'red',
         about: name,
-        what: `${name} was put into the folder and can't be adopted: ${error.message}`,
-        next: error.next ?? 'It is tried again by itself.',
+        what: `${name} was put into the folder, and can be neither adopted nor moved away: ${messageOf(error)}`,
+        next:
+          (error instanceof OperatorError ? error.next : undefined) ??
+          `It is tried again by itself; if it is of no use, move it away as root: ${join(forge.paths.repos, name)}`,
       });
     }
   }
