@@ -57,7 +57,7 @@ export function directoryStore(folder: string): ReplicaStore {
         if (handle === undefined) return undefined;
         try {
           const { buffer, bytesRead } = await handle.read(Buffer.alloc(bytes), 0, bytes, 0);
-          return buffer.subarray(0, bytesRead);
+          return { bytes: buffer.subarray(0, bytesRead), dated: (await handle.stat()).mtime };
         } finally {
           await handle.close();
         }

@@ -42,20 +42,27 @@ export type HistoryHeader = {
 
 /**
  * Reads a file's header.
- * @returns `gone` when there is no such object any more, `unreadable` when it is cut off or something else
+ * @returns `gone` when there is no such object any more, `unreadable` when it is cut off or something else, or says another time than
+ *   Litestream wrote beside it: a flipped bit there would have the file taken for a later one, and an older state for the right one
  */
 export async function readHeader(
   store: ReplicaStore,
   file: Pick<HistoryFile, 'key'>,
 ): Promise<HistoryHeader | 'gone' | 'unreadable'> {
-  const bytes = await store.head(file.key, headerBytes);
-  if (bytes === undefined) return 'gone';
+  const head = await store.head(file.key, headerBytes);
+  if (head === undefined) return 'gone';
+  const { bytes, dated } = head;
   if (bytes.length < headerBytes || bytes.toString('latin1', 0, 4) !== 'LTX1') return 'unreadable';
+  const takenAt = new Date(Number(bytes.readBigUInt64BE(32)));
+  if (dated && takenAt.getTime() > dated.getTime() + precisionOf(dated)) return 'unreadable';
   return {
-    takenAt: new Date(Number(bytes.readBigUInt64BE(32))),
+    takenAt,
     databaseBytes: bytes.readUInt32BE(8) * bytes.readUInt32BE(12),
   };
 }
+
+/** Some ways to copy a folder keep whole seconds, some file systems every other one; a copy without times is later. Milliseconds. */
+const precisionOf = (date: Date): number => (date.getTime() % 1000 === 0 ? 2_000 : 1);
 
 /**
  * The files that give a database as it was after a transaction, in the order in which they are laid over each other: the newest snapshot

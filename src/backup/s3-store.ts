@@ -49,14 +49,16 @@ export function s3Store(
         const { GetObjectCommand } = await sdk();
         const Range = `bytes=0-${bytes - 1}`;
         try {
-          const { Body } = await (
+          const { Body, Metadata } = await (
             await client()
           ).send(new GetObjectCommand({ Bucket, Key: full(key), Range }), { abortSignal });
-          return Buffer.from((await Body?.transformToByteArray()) ?? []).subarray(0, bytes);
+          const read = Buffer.from((await Body?.transformToByteArray()) ?? []).subarray(0, bytes);
+          return { bytes: read, dated: dateIn(Metadata?.[timestampKey]) };
         } catch (error) {
           if (isMissing(error)) return undefined;
           // An object without bytes has no range.
-          if (error instanceof Error && error.name === 'InvalidRange') return Buffer.alloc(0);
+          if (error instanceof Error && error.name === 'InvalidRange')
+            return { bytes: Buffer.alloc(0), dated: undefined };
           throw error;
         }
       }),
@@ -115,6 +117,14 @@ export function s3Store(
         await (await client()).send(new DeleteObjectCommand({ Bucket, Key: full(key) }), { abortSignal });
       }),
   };
+}
+
+/** The metadata in which Litestream notes when it took out what an object holds (MetadataKeyTimestamp in its s3/replica_client.go). */
+const timestampKey = 'litestream-timestamp';
+
+function dateIn(text: string | undefined): Date | undefined {
+  const date = new Date(text ?? '');
+  return Number.isNaN(date.getTime()) ? undefined : date;
 }
 
 function settings({ endpoint, region }: Extract<ReplicaPlace, { kind: 's3' }>, keys: S3Keys | undefined) {

@@ -3,6 +3,9 @@ import pMap from 'p-map';
 /** One object of the replica. `modified` is the storage's own time. */
 export type ReplicaObject = { key: string; bytes: number; modified: Date };
 
+/** The beginning of an object. `dated`: the time that Litestream wrote beside the content, where the storage keeps one. */
+export type ReplicaHead = { bytes: Buffer; dated: Date | undefined };
+
 export type ListOptions = { after?: string; limit?: number };
 
 /**
@@ -15,7 +18,7 @@ export type ReplicaStore = {
   /** @returns undefined when there is no such object */
   get(key: string): Promise<string | undefined>;
   /** The first bytes of an object, fewer when it is shorter. @returns undefined when there is no such object */
-  head(key: string, bytes: number): Promise<Buffer | undefined>;
+  head(key: string, bytes: number): Promise<ReplicaHead | undefined>;
   /**
    * Writes a small object whole. With `onlyNew` nothing is written where one is, if the storage knows that condition (not every one does).
    * @returns whether it was written

@@ -5,7 +5,9 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   truncateSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -108,6 +110,26 @@ describe('a history that is not whole', () => {
         },
       );
     }
+  });
+
+  test('is refused with the name of the object whose time is another: it is not taken for a later one', async () => {
+    const victim = history.findLast(({ level, modified }) => level === 0 && modified <= moment(2));
+    if (!victim) throw new Error('the history is too short');
+    for (const later of [4_096, 1_048_576])
+      await withDamage(
+        () => {
+          const { atime, mtime } = statSync(file(victim));
+          const bytes = readFileSync(file(victim));
+          bytes.writeBigUInt64BE(bytes.readBigUInt64BE(32) + BigInt(later), 32);
+          writeFileSync(file(victim), bytes);
+          utimesSync(file(victim), atime, mtime);
+        },
+        async () => {
+          const said = await attempt(moment(2));
+          expect(said.code, said.stderr).toBe(4);
+          expect(said.stderr).toContain(victim.key);
+        },
+      );
   });
 
   test('is refused with the name of the object that is cut off, or empty', async () => {

@@ -59,7 +59,7 @@ describe('the moment of an instant', () => {
     list: () => {
       throw new Error('only reads headers');
     },
-    head: (key: string) => Promise.resolve(header(Number(key.split('-')[1]))),
+    head: (key: string) => Promise.resolve({ bytes: header(Number(key.split('-')[1])), dated: undefined }),
   };
   const at = (files: HistoryFile[], second: number) =>
     momentAt(
