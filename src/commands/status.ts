@@ -14,7 +14,7 @@ export async function status(options: GlobalOptions): Promise<void> {
   await withForge(options, async (forge) => {
     const health = await healthNow(forge);
     const events = newestEvents(forge.store, 5);
-    const mirrors = summaryOfMirrors(mirrorsSeen(forge));
+    const mirrors = summaryOfMirrors(mirrorsSeen(forge), Date.now());
     const url = forgeUrl(forge.config);
     forge.out.result(
       { url, ...health, mirrors, events },

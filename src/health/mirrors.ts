@@ -1,10 +1,15 @@
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
+import prettyMilliseconds from 'pretty-ms';
 import type { Forge } from '../forge.ts';
+import { checkinsBehind } from '../mirror/behind.ts';
+import { nextTryOf } from '../mirror/describe.ts';
 import { stampIfThere } from '../mirror/look.ts';
 import { waitsForHand } from '../plan/sync.ts';
 import { type Mirror, servedMirrors } from '../store/mirrors.ts';
+import { partsOf } from '../store/mirror-parts.ts';
 import { findRepositoryById } from '../store/repositories.ts';
+import { ago } from '../system/instant.ts';
 import { levelOf } from './failing.ts';
 import type { Finding } from './finding.ts';
 
@@ -12,21 +17,59 @@ import type { Finding } from './finding.ts';
 export type MirrorSeen = {
   /** The repository's name. */
   repository: string;
-  mirror: Pick<Mirror, 'name' | 'url' | 'error' | 'errorKind' | 'failingSince' | 'triedAt' | 'verifyError'>;
+  mirror: Pick<
+    Mirror,
+    | 'name'
+    | 'url'
+    | 'error'
+    | 'errorKind'
+    | 'failingSince'
+    | 'triedAt'
+    | 'okAt'
+    | 'nextTryAt'
+    | 'comparedAt'
+    | 'verifyError'
+  >;
   /** Since when the repository differs from what was mirrored, at least; null when it doesn't. Milliseconds since 1970. */
   differsSince: number | null;
+  /** Whether its tickets or wiki could not be brought there. */
+  partsFail: boolean;
+  /** How many check-ins one that fails lacks; null when it wasn't counted. */
+  behind: number | null;
 };
 
-/** How all stand, in numbers. */
-export type MirrorsSummary = { mirrors: number; current: number; failing: number };
+/** How all stand, in numbers, and each whose code can't be brought there. */
+export type MirrorsSummary = {
+  mirrors: number;
+  current: number;
+  /** Those of which code, tickets or wiki can't be brought there. */
+  failing: number;
+  failures: MirrorFailure[];
+};
+
+/** Instants are ISO 8601. */
+export type MirrorFailure = {
+  repository: string;
+  mirror: string;
+  error: string;
+  failingSince: string | null;
+  lastSuccess: string | null;
+  /** Null: not before it is configured anew, or asked for. */
+  nextTry: string | null;
+  /** How many check-ins it lacks; null when it wasn't counted. */
+  behind: number | null;
+};
 
 /** The timer comes every five minutes, and a first push may take long. Milliseconds. */
 const untried = 3 * 3_600_000;
 /** How many are named. */
 const named = 5;
+/** Of how many it is counted how far they are behind: a host that is down makes all its mirrors fail, and this is asked every minute. */
+const counted = 20;
 
-/** What the management database and the files' times say: nobody is asked. */
+/** What the management database and the files' times say: nobody is asked, and only the repositories of what fails are opened. */
 export function mirrorsSeen({ store, paths }: Pick<Forge, 'store' | 'paths'>): MirrorSeen[] {
+  let left = counted;
   return servedMirrors(store).flatMap((mirror) => {
     const row = findRepositoryById(store, mirror.repository);
     if (!row) return [];
@@ -34,18 +77,37 @@ export function mirrorsSeen({ store, paths }: Pick<Forge, 'store' | 'paths'>): M
     const stamp = stampIfThere(file);
     const differs = stamp !== undefined && stamp !== mirror.stamp;
     const since = differs ? Math.max(changedAt(file), mirror.triedAt ?? mirror.createdAt) : null;
-    return [{ repository: row.name, mirror, differsSince: since }];
+    const behind = mirror.error !== null && left-- > 0 ? checkinsBehind({ paths }, row, mirror) : undefined;
+    const partsFail = partsOf(store, mirror.id).some(({ part, error }) => mirror[part] && error !== null);
+    return [{ repository: row.name, mirror, differsSince: since, partsFail, behind: behind ?? null }];
   });
 }
 
 const changedAt = (file: string): number =>
   Math.max(...[file, `${file}-wal`].map((path) => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0));
 
-export const summaryOfMirrors = (seen: readonly MirrorSeen[]): MirrorsSummary => ({
-  mirrors: seen.length,
-  current: seen.filter(({ mirror, differsSince }) => mirror.error === null && differsSince === null).length,
-  failing: seen.filter(({ mirror }) => mirror.error !== null).length,
-});
+export function summaryOfMirrors(seen: readonly MirrorSeen[], now: number): MirrorsSummary {
+  const failing = seen.filter(({ mirror, partsFail }) => mirror.error !== null || partsFail);
+  return {
+    mirrors: seen.length,
+    current: seen.filter((one) => !failing.includes(one) && one.differsSince === null).length,
+    failing: failing.length,
+    failures: failing.flatMap((one) => failureOf(one, now)),
+  };
+}
+
+function failureOf({ repository, mirror, behind }: MirrorSeen, now: number): MirrorFailure[] {
+  const { name, error, failingSince, okAt } = mirror;
+  if (error === null) return [];
+  const times = {
+    failingSince: iso(failingSince),
+    lastSuccess: iso(okAt),
+    nextTry: iso(nextTryOf(mirror, now)),
+  };
+  return [{ repository, mirror: name, error, ...times, behind }];
+}
+
+const iso = (at: number | null): string | null => (at === null ? null : new Date(at).toISOString());
 
 /** What fails (red after a day), what was found wrong, and whether anybody tries at all. */
 export function mirrorFindings(seen: readonly MirrorSeen[], now: number): Finding[] {
@@ -86,9 +148,28 @@ function failure(members: readonly MirrorSeen[], now: number): Finding {
     about: names.length === 1 ? repository : 'mirrors',
     what: `Not mirrored: ${who}: ${first?.mirror.error ?? ''}`,
     next: byHand
-      ? `It is not tried again by itself. Mend it there, or fossilrepo mirror configure ${repository} ${first.mirror.name}; then fossilrepo sync ${repository}`
-      : `It is tried again by itself; fossilrepo mirror show ${repository} ${first?.mirror.name ?? ''} says when. At once: fossilrepo sync ${repository}`,
+      ? `${standing(members, now)}. It is not tried again by itself. Mend it there, or fossilrepo mirror configure ${repository} ${first.mirror.name}; then fossilrepo sync ${repository}`
+      : `${standing(members, now)}; it is tried again ${untilNext(members, now)}. At once: fossilrepo sync ${repository}`,
   };
+}
+
+/** When it succeeded last, and how far it is behind; of several, of the worst. What changes all the time makes no news here. */
+function standing(members: readonly MirrorSeen[], now: number): string {
+  const never = members.some(({ mirror }) => mirror.okAt === null);
+  const oldest = Math.min(...members.flatMap(({ mirror }) => mirror.okAt ?? []));
+  const lacking = members.flatMap(({ behind }) => behind ?? []);
+  const most = Math.max(...lacking);
+  return [
+    `Last success ${never ? 'never' : ago(new Date(oldest).toISOString(), now)}`,
+    ...(lacking.length === 0
+      ? []
+      : [`${members.length === 1 ? '' : 'up to '}${most} ${most === 1 ? 'check-in' : 'check-ins'} behind`]),
+  ].join(', ');
+}
+
+function untilNext(members: readonly MirrorSeen[], now: number): string {
+  const left = Math.min(...members.map(({ mirror }) => nextTryOf(mirror, now) ?? now)) - now;
+  return left <= 0 ? 'now' : `in ${prettyMilliseconds(left, { compact: true })}`;
 }
 
 const untriedFinding = (late: readonly MirrorSeen[]): Finding => ({

@@ -28,13 +28,33 @@ export function behindOf(
   mirror: Mirror,
 ): Behind | undefined {
   const file = join(paths.data, row.file);
+  return unlessUnreadable(() => {
+    const checkins = checkinsLacking(file, mirror);
+    if (checkins === undefined) return undefined;
+    return { checkins, refs: stampIfThere(file) === mirror.stamp ? 0 : refsBehind(store, file, mirror) };
+  });
+}
+
+/** Its check-ins alone, for which no history is read: one count in the repository. */
+export const checkinsBehind = (
+  { paths }: Pick<Forge, 'paths'>,
+  row: Pick<Repository, 'file'>,
+  mirror: Pick<Mirror, 'stamp' | 'checkins'>,
+): number | undefined => unlessUnreadable(() => checkinsLacking(join(paths.data, row.file), mirror));
+
+function checkinsLacking(
+  file: string,
+  { stamp, checkins }: Pick<Mirror, 'stamp' | 'checkins'>,
+): number | undefined {
+  const now = stampIfThere(file);
+  if (now === undefined) return undefined;
+  // What was removed by a restore counts for nothing.
+  return now === stamp ? 0 : Math.max(0, publicCheckins(file) - checkins);
+}
+
+function unlessUnreadable<T>(read: () => T): T | undefined {
   try {
-    const stamp = stampIfThere(file);
-    if (stamp === undefined) return undefined;
-    if (stamp === mirror.stamp) return { checkins: 0, refs: 0 };
-    // What was removed by a restore counts for nothing.
-    const checkins = Math.max(0, publicCheckins(file) - mirror.checkins);
-    return { checkins, refs: refsBehind(store, file, mirror) };
+    return read();
   } catch (error) {
     if (error instanceof OperatorError) return undefined;
     throw error;

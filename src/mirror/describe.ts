@@ -79,7 +79,10 @@ export function describeMirror(
 }
 
 /** When it is looked at next without anything being pushed. Milliseconds since 1970; null: not by itself. */
-export function nextTryOf(mirror: Mirror, now: number): number | null {
+export function nextTryOf(
+  mirror: Pick<Mirror, 'errorKind' | 'nextTryAt' | 'comparedAt'>,
+  now: number,
+): number | null {
   if (mirror.errorKind !== null) return waitsForHand(mirror) ? null : (mirror.nextTryAt ?? now);
   return mirror.comparedAt === null ? now : mirror.comparedAt + comparisonPause;
 }

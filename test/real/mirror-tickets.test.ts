@@ -313,6 +313,10 @@ describe.each(['github', 'gitlab', 'gitea'] as const)('tickets at %s', (kind) =>
     expect(failed.code).toBe(1);
     expect(failed.error).toContain('refused the token');
     expect((await forge.cli('status')).stdout).toContain(`the tickets of ${kind} to there`);
+    // Its code is there; the mirror is not what was asked for all the same.
+    const list = await forge.cli('mirror', 'list', kind);
+    expect(list.stdout).toMatch(new RegExp(`^${kind} +there +failing .* 0 +when mended `, 'm'));
+    expect(list.stdout).toMatch(new RegExp(`^${kind} to there, tickets: .* refused the token`, 'm'));
     const calls = host.calls.length;
     await forge.cli('sync', '--due');
     expect(host.calls).toHaveLength(calls);

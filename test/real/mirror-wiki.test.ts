@@ -154,6 +154,9 @@ test('a host’s own repository for wikis: without it code goes on; its first pa
   expect(failed.error).toContain('no such repository');
   expect(inGit(code, 'rev-parse', 'main')).toBe(inGit(there, 'rev-parse', 'main'));
   expect((await forge.cli('status')).stdout).toContain('the wiki of demo to host');
+  const list = await forge.cli('mirror', 'list', 'demo');
+  expect(list.stdout).toMatch(/^demo +host +failing .* 0 +(now|in \d\S*) /m);
+  expect(list.stdout).toMatch(/^demo to host, wiki: .*no such repository/m);
   expect((await wikiRuns('host'))[0]?.error).toContain('no such repository');
   // As GitHub has it after somebody wrote its first page.
   execFileSync('git', ['init', '-q', '--bare', '-b', 'master', pages]);

@@ -358,6 +358,12 @@ describe('two mirrors of one repository', () => {
     expect(Date.parse(twice.nextTry ?? '') - Date.parse(twice.lastTry ?? '')).toBeGreaterThanOrEqual(300_000);
     const list = await forge.cli('mirror', 'list');
     expect(list.stdout).toMatch(/two +down +failing .* 1 +in \d/);
+    const status = await forge.json<{ mirrors: { failing: number; failures: object[] } }>('status');
+    const failure = { repository: 'two', mirror: 'down', behind: 1, nextTry: twice.nextTry };
+    expect(status.mirrors.failures).toContainEqual(expect.objectContaining(failure));
+    expect(status.mirrors.failing).toBe(status.mirrors.failures.length);
+    const told = (await forge.cli('status')).stdout;
+    expect(told).toMatch(/Last success \S+ ago, 1 check-in behind; it is tried again in \d/);
     renameSync(`${down}.away`, down);
     const again = await forge.json<Synced>('sync', 'two');
     expect(again.results.find(({ mirror }) => mirror === 'down')).toMatchObject({ ok: true });

@@ -17,10 +17,15 @@ const seen = (
     errorKind: null,
     failingSince: null,
     triedAt: now,
+    okAt: now,
+    nextTryAt: null,
+    comparedAt: now,
     verifyError: null,
     ...mirror,
   },
   differsSince,
+  partsFail: false,
+  behind: null,
 });
 const down = (since: number) => ({
   error: 'nobody answers at github.com.',
@@ -31,7 +36,29 @@ const down = (since: number) => ({
 test('what is mirrored, or will be within minutes, is no finding', () => {
   const all = [seen('one'), seen('two', {}, now - hour)];
   expect(mirrorFindings(all, now)).toEqual([]);
-  expect(summaryOfMirrors(all)).toEqual({ mirrors: 2, current: 1, failing: 0 });
+  expect(summaryOfMirrors(all, now)).toEqual({ mirrors: 2, current: 1, failing: 0, failures: [] });
+});
+
+test('one that fails says when it succeeded, when it is tried next and how far it is behind', () => {
+  const times = { okAt: now - 3 * hour, nextTryAt: now + hour / 4 };
+  const one = { ...seen('demo', { ...down(now - 2 * hour), ...times }), behind: 12 };
+  const [found] = mirrorFindings([one], now);
+  const stands = 'Last success 3h ago, 12 check-ins behind; it is tried again in 15m.';
+  expect(found?.next).toBe(`${stands} At once: fossilrepo sync demo`);
+  // What changes from minute to minute is no news.
+  expect(found?.what).not.toContain('12');
+  const summary = summaryOfMirrors([one, { ...seen('wiki'), partsFail: true }, seen('well')], now);
+  expect(summary).toMatchObject({ mirrors: 3, current: 1, failing: 2 });
+  expect(summary.failures).toEqual([
+    {
+      ...{ repository: 'demo', mirror: 'github', error: 'nobody answers at github.com.', behind: 12 },
+      failingSince: new Date(now - 2 * hour).toISOString(),
+      lastSuccess: new Date(now - 3 * hour).toISOString(),
+      nextTry: new Date(now + hour / 4).toISOString(),
+    },
+  ]);
+  const never = seen('demo', { ...down(now), okAt: null, nextTryAt: now - 1 });
+  expect(mirrorFindings([never], now)[0]?.next).toContain('Last success never; it is tried again now.');
 });
 
 test('a mirror that fails is yellow, and red after a day, in plain words with what to do', () => {
@@ -51,6 +78,8 @@ test('a refused credential says that a hand is needed', () => {
   const [found] = mirrorFindings([seen('demo', refused)], now);
   expect(found?.next).toContain('not tried again by itself');
   expect(found?.next).toContain('fossilrepo mirror configure demo github');
+  expect(found?.next).toMatch(/^Last success \S+ ago\. /);
+  expect(summaryOfMirrors([seen('demo', refused)], now).failures[0]?.nextTry).toBe(null);
 });
 
 test('a host that is down is one finding, however many mirrors it has; the oldest failure counts', () => {
@@ -60,6 +89,8 @@ test('a host that is down is one finding, however many mirrors it has; the oldes
   expect(found[0]).toMatchObject({ level: 'red', about: 'mirrors' });
   expect(found[0]?.what).toContain('7 mirrors (r0 to github, r1 to github');
   expect(found[0]?.what).toContain('and 2 more');
+  const behind = many.map((one, n) => ({ ...one, behind: n < 3 ? n : null }));
+  expect(mirrorFindings(behind, now)[0]?.next).toContain(', up to 2 check-ins behind');
 });
 
 test('what a verification found wrong is red', () => {
