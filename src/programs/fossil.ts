@@ -49,6 +49,7 @@ export const fossilServer = (program: string, server: { repos: string; port: num
 /**
  * A copy of a repository that is served elsewhere, with its private branches where the login may read them, and its
  * unversioned files. The address may hold a password: it goes through standard input, and Fossil is told to forget it.
+ * What it prints after the transfer is a percentage; compressing and compacting then are silent however long they take (clone.c).
  * @param clone.url `http://` or `https://`, with `LOGIN:PASSWORD@` when needed
  */
 export const fossilClone = (
@@ -66,7 +67,8 @@ export const fossilClone = (
     clone.file,
   ].join('\n'),
   env: fossilEnvironment(clone.home),
-  timeout: 24 * 3_600_000,
+  group: true,
+  quietUntil: '% complete...',
 });
 
 /**

@@ -8,6 +8,7 @@ import type { Forge } from '../forge.ts';
 import type { Source } from '../plan/repository.ts';
 import { fossilClone } from '../programs/fossil.ts';
 import { secret, type Secret } from '../secrets/secret.ts';
+import { CommandError } from '../system/run.ts';
 import { isRoot } from '../system/identity.ts';
 import { inspectCandidate } from './candidate.ts';
 import { readRepository, setIdentity } from './file.ts';
@@ -18,6 +19,10 @@ import { verifyRepository } from './verify.ts';
 
 /** A source that is ready, until it is discarded. */
 export type BroughtFrom = { from: Source; discard: () => void };
+
+/** How long nothing may be heard of a server, and how long a clone may take in all. Milliseconds. */
+export type CloneLimits = { quiet: number; timeout: number };
+const usualLimits: CloneLimits = { quiet: 5 * 60_000, timeout: 24 * 3_600_000 };
 
 const isUrl = (from: string) => /^https?:\/\//.test(from);
 
@@ -90,11 +95,12 @@ function stage(paths: Paths, file: string, staged: string): void {
 export async function bringRepository(
   forge: Pick<Forge, 'run' | 'config' | 'paths'>,
   brought: { id: string; name: string; from: Source; description: string | undefined; file: string },
+  limits = usualLimits,
 ): Promise<string[]> {
   const { file, from } = brought;
   removeDatabase(file);
   const address = from.address.reveal();
-  if (isUrl(address)) await clone(forge, from, file);
+  if (isUrl(address)) await clone(forge, from, file, limits);
   else
     for (const suffix of ['', '-wal', '-journal'])
       if (existsSync(address + suffix)) renameSync(address + suffix, file + suffix);
@@ -124,6 +130,7 @@ async function clone(
   { run, config, paths }: Pick<Forge, 'run' | 'config' | 'paths'>,
   { address, shown }: Source,
   file: string,
+  limits: CloneLimits,
 ): Promise<void> {
   using home = scratch(paths);
   const { fossil } = config.programs;
@@ -133,7 +140,16 @@ async function clone(
     adminUser: administratorLogin,
     home: home.path,
   });
-  const { stdout, stderr } = await run({ ...command, accept: [1] });
+  const { stdout, stderr } = await run({ ...command, ...limits, accept: [1] }).catch((error: unknown) => {
+    removeDatabase(file);
+    if (!(error instanceof CommandError) || error.ended !== 'took too long') throw error;
+    throw new OperatorError(
+      `Nothing was cloned from ${shown}: it did not get on in time, and the work was ended.`,
+      {
+        next: 'Look whether its server is well; or bring it from a .fossil file.',
+      },
+    );
+  });
   if (existsSync(file)) return;
   const said = withoutSecret((stderr || stdout).trim().split('\n').slice(-3).join(' '), address);
   throw new OperatorError(`Nothing was cloned from ${shown}: ${said}`, {

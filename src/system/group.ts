@@ -26,11 +26,11 @@ export type Group<Child> = {
  * Begins a program whose whole process group ends at a deadline, after a silence, when `signal` aborts, and with this process (but for
  * SIGKILL).
  * @param begin starts it; detached, so that it leads its group
- * @param limits.timeout milliseconds in all @param limits.quiet milliseconds without output
+ * @param limits.timeout milliseconds in all @param limits.quiet milliseconds without output, until it printed `limits.quietUntil`
  */
 export function inGroup<Child extends Leader>(
   begin: () => Child,
-  limits: { timeout: number; quiet?: number; signal?: AbortSignal | undefined },
+  limits: { timeout: number; quiet?: number; quietUntil?: string; signal?: AbortSignal | undefined },
 ): Group<Child> {
   // Before it begins: what ends this process meanwhile is heard afterwards.
   listen();
@@ -52,8 +52,13 @@ export function inGroup<Child extends Leader>(
   const stop = (): void => end('stopped');
 
   const total = setTimeout(late, limits.timeout);
-  const silence = limits.quiet === undefined ? undefined : setTimeout(late, limits.quiet);
-  const heard = (): void => void silence?.refresh();
+  let silence = limits.quiet === undefined ? undefined : setTimeout(late, limits.quiet);
+  const heard = (text: Buffer): void => {
+    const alone = limits.quietUntil !== undefined && text.includes(limits.quietUntil);
+    if (!alone) return void silence?.refresh();
+    clearTimeout(silence);
+    silence = undefined;
+  };
   if (silence !== undefined) for (const output of [stdout, stderr]) output?.on('data', heard);
   if (limits.signal?.aborted) stop();
   limits.signal?.addEventListener('abort', stop);

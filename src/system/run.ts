@@ -21,6 +21,8 @@ export type Command = {
   group?: boolean;
   /** With `group`: milliseconds without any output, then it is ended. */
   quiet?: number;
+  /** With `quiet`: part of what it prints when it needs nobody else any more; from then on it may be silent. */
+  quietUntil?: string;
   /** With `group`: ends it when aborted. */
   signal?: AbortSignal | undefined;
 };

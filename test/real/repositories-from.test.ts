@@ -4,9 +4,14 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { programHome } from '../../src/config/paths.ts';
+import { bringRepository } from '../../src/repos/bring.ts';
+import { secret } from '../../src/secrets/secret.ts';
 import { type Person, newPerson, type Shown } from './client.ts';
 import { startForge, type TestForge } from './forge.ts';
+import { processesOf } from './processes.ts';
 import { query } from './support/fossil-lab.ts';
+import { startSilent } from './support/git-servers.ts';
+import { mirrorLab } from './support/mirror-lab.ts';
 
 let forge: TestForge;
 let someone: Person;
@@ -105,6 +110,23 @@ describe('--from an address', () => {
     expect((await forge.cli('repo', 'show', 'refused')).code).toBe(1);
     expect(leftovers()).toEqual([]);
   });
+});
+
+test('a server that takes the connection and says nothing is given up, and nothing is left', async () => {
+  await using silent = await startSilent();
+  using lab = mirrorLab();
+  const address = `http://me:hush@localhost:${silent.port}/x`;
+  const file = join(lab.root, 'made.fossil');
+  const from = { shown: `http://localhost:${silent.port}/x`, address: secret(address) };
+  const brought = { ...{ id: 'id', name: 'x', from, file }, description: undefined };
+  const limits = { quiet: 1_000, timeout: 60_000 };
+  const error: unknown = await bringRepository(lab.forge, brought, limits).catch((thrown: unknown) => thrown);
+  expect(error).toMatchObject({
+    name: 'OperatorError',
+    message: `Nothing was cloned from ${from.shown}: it did not get on in time, and the work was ended.`,
+  });
+  expect(existsSync(file)).toBe(false);
+  expect(processesOf(lab.root)).toEqual([]);
 });
 
 describe('--from a file', () => {
