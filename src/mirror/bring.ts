@@ -3,7 +3,6 @@ import type { Why } from '../plan/sync.ts';
 import { gitBeyond } from '../programs/git.ts';
 import { type PushedRef, pushedRefs, setPushedRefs } from '../store/mirror-refs.ts';
 import type { Mirror } from '../store/mirrors.ts';
-import { lastRestore } from '../store/restores.ts';
 import type { MovedRef } from '../store/sync-runs.ts';
 import type { MirrorCache } from './export/cache.ts';
 import { remoteOf } from './credential.ts';
@@ -12,6 +11,7 @@ import type { RemoteError } from './remote/error.ts';
 import { describeDivergence } from './remote/plan-push.ts';
 import { pushRefs } from './remote/push.ts';
 import { type RemoteGit, withRemote } from './remote/remote.ts';
+import { type Rewound, rewoundBy } from './rewound.ts';
 
 /** What was done for one mirror. */
 export type Brought = {
@@ -23,8 +23,7 @@ export type Brought = {
   bytes: number;
   /** Whether the remote itself was asked what it has. */
   compared: boolean;
-  /** A restore that took away what had been pushed: when it was, and the instant whose state it brought back. Milliseconds since 1970. */
-  rewound: { at: number; to: number } | undefined;
+  rewound: Rewound | undefined;
   /** What others had pushed and is gone there now, as the mirror's policy says. In words. */
   overwrote: readonly string[];
   /** Of what was refused, when some was. */
@@ -71,7 +70,7 @@ export async function bringMirror(
         ),
         bytes: pushed.bytes,
         compared: true,
-        rewound: rewoundBy(forge, mirror, last, cache),
+        rewound: rewoundBy(forge, mirror, last, cache.commits),
         overwrote: pushed.overwritten.map(describeDivergence),
         error: pushed.error,
       };
@@ -121,16 +120,4 @@ export async function newCommits(
   if (tips.length === 0) return 0;
   const { stdout } = await git.local(gitBeyond(folder, tips, [...new Set(last)]));
   return stdout.split('\n').filter((line) => line !== '').length;
-}
-
-/** Check-ins that were pushed and are no longer there are what a restore to an earlier moment leaves. */
-function rewoundBy(
-  { store }: Pick<Forge, 'store'>,
-  mirror: Mirror,
-  last: readonly { fossil: string }[],
-  { commits }: Pick<MirrorCache, 'commits'>,
-): Brought['rewound'] {
-  if (last.every(({ fossil }) => commits.has(fossil))) return undefined;
-  const restore = lastRestore(store, mirror.repository);
-  return restore?.outcome === 'done' ? { at: restore.endedAt ?? restore.begunAt, to: restore.at } : undefined;
 }

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { rewoundBy } from '../../src/mirror/rewound.ts';
 import { pushedRefs, setPushedRefs } from '../../src/store/mirror-refs.ts';
 import {
   findMirror,
@@ -14,6 +15,7 @@ import {
   updateMirror,
 } from '../../src/store/mirrors.ts';
 import { insertRepository, removeRepository, updateRepository } from '../../src/store/repositories.ts';
+import { beginRestore, endRestore, lastDoneRestore } from '../../src/store/restores.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
 import { addSyncRun, syncRuns } from '../../src/store/sync-runs.ts';
 
@@ -112,6 +114,31 @@ test('what was pushed is replaced whole', () => {
   setPushedRefs(store, id, [ref('main', 'c1'), ref('old', 'c2')]);
   setPushedRefs(store, id, [ref('main', 'c3'), ref('new', 'c2')]);
   expect(pushedRefs(store, id)).toEqual([ref('main', 'c3'), ref('new', 'c2')]);
+});
+
+test('a restore is blamed for check-ins that are gone only when it came after the last success', () => {
+  const made = mirror(repository('demo'), 'github');
+  const restore = { kind: 'restore', at: 3, undoFile: null, receipt: 1 } as const;
+  const refs = [ref('main', 'c1'), ref('old', 'c2')];
+  const blamed = (okAt: number | null) =>
+    rewoundBy({ store }, { ...made, okAt }, refs, new Map([['f-c1', 'c1']]));
+  expect(blamed(7)).toBeUndefined();
+  const of = made.repository;
+  beginRestore(store, { ...restore, id: 'done', repository: of });
+  endRestore(store, 'done', { outcome: 'done', interrupted: false });
+  // One that was tried since and came to nothing changed nothing.
+  beginRestore(store, { ...restore, id: 'not', repository: of, at: 4 });
+  endRestore(store, 'not', { outcome: 'not done', interrupted: false });
+  const endedAt = lastDoneRestore(store, of)?.endedAt ?? 0;
+  const found = { at: endedAt, to: 3 };
+  expect([blamed(endedAt - 1), blamed(null)]).toEqual([found, found]);
+  expect([blamed(endedAt), blamed(endedAt + 1)]).toEqual([undefined, undefined]);
+  // Nothing is gone.
+  const all = new Map([
+    ['f-c1', 'c1'],
+    ['f-c2', 'c2'],
+  ]);
+  expect(rewoundBy({ store }, { ...made, okAt: endedAt - 1 }, refs, all)).toBeUndefined();
 });
 
 test('a purged repository leaves nothing, nor does a removed mirror, and nothing is remembered of it afterwards', () => {
