@@ -1,5 +1,8 @@
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { chmodSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { deflateSync } from 'node:zlib';
 import { beforeAll, afterAll, expect, test } from 'vitest';
 import { type MirrorCache, refreshCache } from '../../src/mirror/export/cache.ts';
 import { compareWithGit } from '../../src/mirror/compare/compare.ts';
@@ -100,6 +103,49 @@ test('trees, modes, names, texts, dates and parents are exact, also when they co
   expect(cache.facts.parents.get(merged)?.[1]).toBe(side);
   const commitText = await git(cache, 'cat-file', 'commit', commitOf(cache, merged));
   expect(commitText.trimEnd().endsWith(`merged\n\nFossilOrigin-Name: ${merged}`)).toBe(true);
+  await sameFromNothing(repository, cache);
+});
+
+test('a comment and a file name that are no UTF-8 keep their bytes', async () => {
+  const repository = await lab.repository();
+  const { fossil, write, commit, file, sql } = repository;
+  write('a', 'content\n');
+  const first = await commit('first');
+  const content = (await fossil('sha3sum', 'a')).slice(0, 64);
+  // Written by hand, with raw bytes where Fossil escapes nothing; its rebuild takes such a check-in as it is.
+  const add = (parent: string, comment: string, name: string, second: string): string => {
+    const cards = [
+      ...[
+        `C ${comment}`,
+        `D 2023-12-01T00:00:${second}.000`,
+        `F ${name} ${content}`,
+        `P ${parent}`,
+        'U admin',
+      ],
+    ].map((card) => `${card}\n`);
+    const body = Buffer.from(cards.join(''), 'latin1');
+    const sum = createHash('md5').update(body).digest('hex');
+    const artifact = Buffer.concat([body, Buffer.from(`Z ${sum}\n`)]);
+    const hash = createHash('sha1').update(artifact).digest('hex');
+    const size = Buffer.alloc(4);
+    size.writeUInt32BE(artifact.length);
+    const stored = Buffer.concat([size, deflateSync(artifact)]).toString('hex');
+    sql(
+      `INSERT INTO blob(rcvid, size, uuid, content) VALUES (1, ${artifact.length}, '${hash}', X'${stored}')`,
+    );
+    return hash;
+  };
+  const spoken = add(first, 'caf\xe9\\sand\\s\xff\xfe', 'a', '01');
+  const called = add(spoken, 'plain', 'caf\xe9/\x80.txt', '02');
+  await lab.must(['fossil', 'rebuild', file]);
+  const cache = await exported(repository);
+  const raw = (...args: string[]) =>
+    execFileSync('git', ['-C', cache.folder, ...args], { encoding: 'latin1' });
+  const text = raw('cat-file', 'commit', commitOf(cache, spoken));
+  expect(text.slice(text.indexOf('\n\n') + 2)).toContain('caf\xe9 and \xff\xfe\n');
+  const tree = raw('ls-tree', '-r', '-z', '--name-only', commitOf(cache, called));
+  expect(tree).toBe('caf\xe9/\x80.txt\0');
+  expect(raw('show', `${commitOf(cache, spoken)}:a`)).toBe('content\n');
   await sameFromNothing(repository, cache);
 });
 
