@@ -1,15 +1,14 @@
 import { exitCodes, messageOf, OperatorError } from '../errors.ts';
 import { type Forge, withForge } from '../forge.ts';
 import { type VerifiedMirror, verifyMirrors, type VerifiedMirrors } from '../mirror/verify.ts';
+import { byLastVerified, type Mirrored } from '../mirror/verify-round.ts';
 import type { GlobalOptions } from '../server.ts';
-import { type Mirror, mirrorsOf, servedMirrors } from '../store/mirrors.ts';
-import { findRepositoryById, getRepository, type Repository } from '../store/repositories.ts';
+import { mirrorsOf } from '../store/mirrors.ts';
+import { getRepository } from '../store/repositories.ts';
 import { answerFor, attemptAll, type Attempts } from '../system/attempts.ts';
 
 /** With --sample so many of each repository: no push waits long for its mirrors then. */
 const checkins = 200;
-
-type Mirrored = { row: Repository; mirrors: Mirror[] };
 
 /** `fossilrepo mirror verify`: whether Git, here and on the mirrors, holds what Fossil does. Answers 4 when not, 6 when some could not be asked. */
 export async function mirrorVerify(
@@ -20,7 +19,7 @@ export async function mirrorVerify(
   if (names.length > 0 && sample !== undefined)
     throw new OperatorError('Name the repositories, or say --sample.', { exit: 'usage' });
   await withForge(options, async (forge) => {
-    const chosen = names.length > 0 ? named(forge, names) : all(forge).slice(0, sample);
+    const chosen = names.length > 0 ? named(forge, names) : byLastVerified(forge).slice(0, sample);
     // One after the other: pushes need the processor and the disk, too.
     report(
       forge,
@@ -46,18 +45,6 @@ const named = ({ store }: Pick<Forge, 'store'>, names: readonly string[]): Mirro
 const standing = ({ refs, kept }: VerifiedMirror): string =>
   `${refs - kept.length} refs are as they should be` +
   (kept.length === 0 ? '' : `; as others left them there: ${kept.join(', ')}`);
-
-/** The one that was verified longest ago first. */
-function all({ store }: Pick<Forge, 'store'>): Mirrored[] {
-  const groups = Map.groupBy(servedMirrors(store), ({ repository }) => repository);
-  const oldest = ({ mirrors }: Mirrored) => Math.min(...mirrors.map(({ verifiedAt }) => verifiedAt ?? 0));
-  return [...groups]
-    .flatMap(([id, mirrors]) => {
-      const row = findRepositoryById(store, id);
-      return row ? [{ row, mirrors }] : [];
-    })
-    .sort((one, other) => oldest(one) - oldest(other));
-}
 
 function report({ out }: Pick<Forge, 'out'>, { done, failed }: Attempts<Mirrored, VerifiedMirrors>): void {
   const results = done.map(({ value }) => value);

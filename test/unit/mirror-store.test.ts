@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { rewoundBy } from '../../src/mirror/rewound.ts';
+import { byLastVerified, takeRound } from '../../src/mirror/verify-round.ts';
 import { pushedRefs, setPushedRefs } from '../../src/store/mirror-refs.ts';
 import {
   findMirror,
@@ -139,6 +140,35 @@ test('a restore is blamed for check-ins that are gone only when it came after th
     ['f-c2', 'c2'],
   ]);
   expect(rewoundBy({ store }, { ...made, okAt: endedAt - 1 }, refs, all)).toBeUndefined();
+});
+
+test('once a day it is time to verify a seventh of what has mirrors, what was verified longest ago first', () => {
+  const hour = 3_600_000;
+  const begun = 500 * 24 * hour;
+  // Not on the day that it begins, and without mirrors never.
+  expect([0, 23, 24].map((hours) => takeRound({ store }, begun + hours * hour))).toEqual([0, 0, 0]);
+  for (let n = 1; n <= 8; n++) {
+    const of = repository(`r${n}`);
+    for (const name of ['github', 'other'])
+      updateMirror(store, mirror(of, name).id, { verifiedAt: n === 5 ? null : (9 - n) * hour });
+  }
+  const late = mirror(repository('late'), 'github');
+  updateMirror(store, late.id, { verifiedAt: 9 * hour });
+  // A second mirror of what was verified was never.
+  mirror(late.repository, 'new');
+  repository('unmirrored');
+  const next = begun + 48 * hour;
+  expect([-1, 0, 1, 23, 24].map((hours) => takeRound({ store }, next + hours * hour))).toEqual([
+    0, 2, 0, 0, 2,
+  ]);
+  // A clock that was set back puts it off by a day at most.
+  expect([0, 23].map((hours) => takeRound({ store }, begun + hours * hour))).toEqual([2, 0]);
+  const order = byLastVerified({ store }).map(({ row, mirrors }) => [row.name, mirrors.length]);
+  expect(order.slice(0, 2).toSorted()).toEqual([
+    ['late', 2],
+    ['r5', 2],
+  ]);
+  expect(order.slice(2).map(([name]) => name)).toEqual(['r8', 'r7', 'r6', 'r4', 'r3', 'r2', 'r1']);
 });
 
 test('a purged repository leaves nothing, nor does a removed mirror, and nothing is remembered of it afterwards', () => {
