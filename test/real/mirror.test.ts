@@ -371,28 +371,16 @@ describe('two mirrors of one repository', () => {
     expect(refs(down)).toEqual(refs(up));
   });
 
-  test('only the branches that were asked for, under the name that was', async () => {
+  test('only the branches that were asked for, under the name that was, or one that Git can hold', async () => {
     const folder = await checkout(await create('some'));
-    await someone.fossil(
-      folder,
-      'commit',
-      '--allow-empty',
-      '--branch',
-      'release-1',
-      '--no-warnings',
-      '-m',
-      'r',
-    );
-    await someone.fossil(
-      folder,
-      'commit',
-      '--allow-empty',
-      '--branch',
-      'Wild thing',
-      '--no-warnings',
-      '-m',
-      'w',
-    );
+    // As Git can hold them, and as it can't: not at all, not beside one another, not beside the name that trunk has there.
+    const made = ['release-1', 'Wild thing', 'foo', 'foo/bar', 'x.lock', 'main', 'Case', 'case'];
+    const hashes = new Map<string, string>();
+    for (const name of made) {
+      const commit = ['commit', '--allow-empty', '--branch', name, '--no-warnings', '-m', name];
+      const said = await someone.fossil(folder, ...commit);
+      hashes.set(name, /New_Version: (\S+)/.exec(said.stdout)?.[1] ?? '');
+    }
     expect(await someone.push(folder)).toBe(true);
     const [part, all] = [remote('part'), remote('all')];
     await forge.json(
@@ -414,11 +402,19 @@ describe('two mirrors of one repository', () => {
       'both are there',
     );
     expect(Object.keys(refs(part))).toEqual(['refs/heads/master', 'refs/heads/release-1']);
-    expect(Object.keys(refs(all))).toHaveLength(3);
+    const there = Object.keys(refs(all)).map((ref) => ref.replace('refs/heads/', ''));
+    expect(there).toHaveLength(1 + made.length);
     const show = await forge.cli('mirror', 'show', 'some', 'all');
-    expect(show.stdout).toMatch(/renamed +branch Wild thing is Wild-thing/);
+    const named = [...show.stdout.matchAll(/^renamed +branch (.+) is (\S+) there$/gm)];
+    const renamed = new Map(named.map(([, name, ref]) => [name, ref]));
+    expect([...renamed.keys()].toSorted()).toEqual(['Wild thing', 'case', 'foo/bar', 'main', 'x.lock']);
+    expect(renamed.get('Wild thing')).toMatch(/^Wild-thing-[0-9a-f]{8}$/);
+    expect(there).toContain('main');
+    expect(new Set(there.map((ref) => ref.toLowerCase())).size).toBe(there.length);
+    for (const name of made) expect(origins(all, renamed.get(name) ?? name)[0], name).toBe(hashes.get(name));
+    expect((await forge.cli('mirror', 'verify', 'some')).code).toBe(0);
     await forge.json('mirror', 'configure', 'some', 'part', '--branches', '*');
-    await eventually(() => Object.keys(refs(part)).length === 3, 60_000, 'the third branch, too');
+    await eventually(() => Object.keys(refs(part)).length === there.length, 60_000, 'the others, too');
   });
 });
 
