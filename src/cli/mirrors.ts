@@ -113,7 +113,10 @@ const settings = (command: Command): Command =>
         'what is done about commits that others pushed there; left out: refuse',
       ).choices(['refuse', 'overwrite', 'keep']),
     )
-    .option('--schedule <duration>', 'how often at the latest it is looked for news; left out: 15m')
+    .option(
+      '--schedule <duration>',
+      'by when at the latest it is looked for news, never a delay: a push follows within a minute; left out: 15m',
+    )
     .option('--user <login>', 'who the token belongs to; most hosts need none')
     .option('--tickets', 'tickets become issues there')
     .option('--no-tickets', 'tickets stay here')

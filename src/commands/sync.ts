@@ -17,7 +17,7 @@ import { workOf } from './sync-jobs.ts';
 
 export type SyncFlags = { due: boolean; dryRun: boolean };
 
-/** How long one run may take, the first push of a large repository included. Milliseconds. */
+/** How long one run by itself may take. Who asks by hand can end it, and so can push for the first time what takes longer. Milliseconds. */
 const deadline = 2 * 3_600_000;
 
 /**
@@ -41,7 +41,7 @@ export async function sync(
     // Another server may be this one, brought back: both would push.
     if (!flags.due) refuseWhileFenced(forge.store);
     const stop = stopping();
-    const signal = AbortSignal.any([stop, AbortSignal.timeout(deadline)]);
+    const signal = flags.due ? AbortSignal.any([stop, AbortSignal.timeout(deadline)]) : stop;
     const tell = (busy: boolean, line: string) => {
       if (!(busy && flags.due) && (forge.out.live || flags.due)) forge.out.say(line);
     };

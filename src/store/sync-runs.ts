@@ -29,7 +29,7 @@ export type SyncRun = IssueCounts & {
   why: string;
   /** Null when all went well. */
   error: string | null;
-  /** The first of them; tickets have none. */
+  /** The first hundred of them; tickets have none. */
   refs: MovedRef[];
   /** How many refs were pushed. */
   pushed: number;
