@@ -1,6 +1,7 @@
 import { existsSync, statSync } from 'node:fs';
+import type { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { codeOf, OperatorError } from '../errors.ts';
+import { isBusy, OperatorError } from '../errors.ts';
 import { recordLocks } from '../system/record-locks.ts';
 import { asOperatorError, openRepository } from './open.ts';
 
@@ -47,16 +48,18 @@ async function untilFree(file: string, wait: number, isFree: () => boolean): Pro
 }
 
 function tryAlone(file: string): boolean {
-  const database = openRepository(file, { readOnly: false, timeout: 0 });
+  let database: DatabaseSync | undefined;
   try {
+    database = openRepository(file, { readOnly: false, timeout: 0 });
     database.exec('PRAGMA wal_checkpoint(TRUNCATE)');
     const mode = database.prepare('PRAGMA journal_mode = DELETE').get();
     return mode?.['journal_mode'] === 'delete' && !existsSync(`${file}-wal`);
   } catch (error) {
-    if (codeOf(error) === 'ERR_SQLITE_ERROR' && /locked|busy/.test(String(error))) return false;
+    // Who closes it last, or leaves its log, has it alone for a moment.
+    if (isBusy(asOperatorError(file, error))) return false;
     throw error;
   } finally {
-    database.close();
+    database?.close();
   }
 }
 

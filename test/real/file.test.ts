@@ -17,6 +17,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { inspectCandidate } from '../../src/repos/candidate.ts';
+import { drainDatabase } from '../../src/repos/drain.ts';
 import { readRepository, repositoryId, setIdentity } from '../../src/repos/file.ts';
 import { commitFile, initRepository, query } from './support/fossil-lab.ts';
 
@@ -137,4 +138,17 @@ describe('what was put into the folder', () => {
     writer.exec('ROLLBACK');
     expect(inspectCandidate(file)).toBe('repository');
   });
+});
+
+test('who holds a file for a moment is waited for before it is made one file', async () => {
+  const file = at('held.fossil');
+  copyFileSync(used, file);
+  const holder = new DatabaseSync(file);
+  holder.exec('PRAGMA journal_mode = WAL; PRAGMA locking_mode = EXCLUSIVE; BEGIN IMMEDIATE; COMMIT');
+  // Not even its schema can be read meanwhile.
+  await expect(drainDatabase(file, 0)).rejects.toThrow('is still in use after 0 s');
+  const drained = drainDatabase(file, 60_000);
+  holder.close();
+  await drained;
+  expect(query(file, 'PRAGMA journal_mode')).toEqual([{ journal_mode: 'delete' }]);
 });
