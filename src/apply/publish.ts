@@ -7,7 +7,7 @@ import { messageOf, OperatorError } from '../errors.ts';
 import type { ChangedFile, Step } from '../plan/steps.ts';
 import { caddyRoot, caddyValidate } from '../programs/caddy.ts';
 import { litestreamCheck, readLitestreamCheck } from '../programs/litestream.ts';
-import { verifyUnits } from '../programs/systemd.ts';
+import { checkTmpfiles, verifyUnits } from '../programs/systemd.ts';
 import { findUser, serviceUsers } from '../system/identity.ts';
 import { writeAtomic } from '../system/files.ts';
 import { type Machine, idsOf } from './apply.ts';
@@ -99,7 +99,10 @@ async function check(
       new X509Certificate(readFileSync(copy));
       return;
     case 'systemd':
-      if (/\.(service|target|path|timer)$/.test(copy)) await complainAboutUnit(run, copy);
+      await complainAboutUnit(run, copy);
+      return;
+    case 'tmpfiles':
+      await complainAboutTmpfiles(run, copy);
       return;
     case 'fossilrepo':
       for (const file of step.files) parseConfig(file.content, paths);
@@ -121,4 +124,10 @@ async function complainAboutUnit(run: Machine['run'], copy: string): Promise<voi
     .filter((line) => line.includes(copy) || line.includes(basename(copy)))
     .filter((line) => !/Unit fossilrepo\S* not found|Failed to create fossilrepo\S*\/start/.test(line));
   if (complaints.length > 0) throw new OperatorError(complaints.join('\n'));
+}
+
+/** systemd-tmpfiles answers 65 for lines that it leaves out (EX_DATAERR), and 0 for fields that it leaves out. */
+async function complainAboutTmpfiles(run: Machine['run'], copy: string): Promise<void> {
+  const { stderr, code } = await run({ ...checkTmpfiles(copy), accept: [65] });
+  if (code !== 0 || stderr.includes(copy)) throw new OperatorError(stderr);
 }

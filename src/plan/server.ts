@@ -160,8 +160,8 @@ function contents(wish: ServerWish): Wanted[] {
     {
       is: 'files',
       title: 'the folders below /run',
-      files: [text(paths.tmpfiles, renderTmpfiles(runFolders(paths)))],
-      check: 'systemd',
+      files: [text(paths.tmpfiles, renderTmpfiles(template(templates, 'tmpfiles.conf'), runFolders(paths)))],
+      check: 'tmpfiles',
       then: [],
     },
     ...units.map(({ name, content, part }): Wanted => ({

@@ -83,14 +83,17 @@ function quote(word: string): string {
   return /[\s"'\\;]/.test(escaped) ? `"${escaped.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"` : escaped;
 }
 
-/** tmpfiles.d lines for folders that have to be there at every boot. */
+/**
+ * The tmpfiles.d file of folders that have to be there at every boot.
+ * @param template the text of `templates/tmpfiles.conf`
+ */
 export function renderTmpfiles(
+  template: string,
   folders: readonly { path: string; mode: number; user: string; group: string }[],
 ): string {
-  const lines = folders.map(
-    ({ path, mode, user, group }) => `d ${path} ${mode.toString(8).padStart(4, '0')} ${user} ${group} -`,
-  );
-  return ['# Made by fossilrepo apply.', ...lines, ''].join('\n');
+  return renderTemplate(template, {
+    folders: folders.map((folder) => ({ ...folder, mode: folder.mode.toString(8).padStart(4, '0') })),
+  });
 }
 
 /** Where Debian keeps shared libraries: the only folder besides Fossil itself from which its unit may run code. */

@@ -9,6 +9,7 @@ export type Checker =
   | 'caddy'
   | 'certificate'
   | 'systemd'
+  | 'tmpfiles'
   | 'fossilrepo'
   /** The databases that are meant: to Litestream a mistyped key is no error. */
   | { litestream: readonly string[] };

@@ -56,6 +56,12 @@ export const clockSynchronized: Command = {
   timeout: 5_000,
 };
 
+/**
+ * Has a tmpfiles.d file read and nothing made: there is no dry run before systemd 256, and with `--create --prefix=` another folder's
+ * lines are read only to the path. Cleaning reads all of them, and does something only to lines that have an age.
+ */
+export const checkTmpfiles = (file: string): Command => ({ argv: ['systemd-tmpfiles', '--clean', file] });
+
 /** Makes what a tmpfiles.d file asks for, now. */
 export const createTmpfiles = (file: string): Command => ({ argv: ['systemd-tmpfiles', '--create', file] });
 
