@@ -6,6 +6,7 @@ import prettyBytes from 'pretty-bytes';
 import type { Config } from '../config/config.ts';
 import type { Paths } from '../config/paths.ts';
 import { codeOf, messageOf, OperatorError } from '../errors.ts';
+import { listenersOf } from '../stack/listeners.ts';
 import type { PartName } from '../stack/parts.ts';
 import { findUser, isRoot, serviceUsers } from '../system/identity.ts';
 import type { Output } from '../system/output.ts';
@@ -120,17 +121,8 @@ function accounts(): Preflight[] {
 
 async function ports({ config, processes }: Subject): Promise<Preflight[]> {
   const ours = new Set([...processes.values()].flatMap(listeningPorts));
-  const edge = config.listen.flatMap((host) => {
-    const open = config.tls === 'off' ? [config.ports.http] : [config.ports.http, config.ports.https];
-    return [...open, ...(config.local ? [config.ports.repositories] : [])].map((port) => ({ host, port }));
-  });
-  const wanted = [
-    ...edge,
-    // With tls off nobody asks for certificates.
-    ...(config.tls === 'off' ? [] : [{ host: '127.0.0.1', port: config.ports.ask }]),
-    { host: '127.0.0.1', port: config.ports.fossil },
-  ];
-  const checks = wanted
+  const { edge, repositories } = listenersOf(config);
+  const checks = [...edge, ...repositories]
     .filter(({ port }) => !ours.has(port))
     .map(async ({ host, port }): Promise<Preflight> => {
       const taken = await whyNotOpen(host, port);

@@ -43,11 +43,14 @@ export function planChanges(wanted: readonly Wanted[], found: Found): Step[] {
     }
   }
   if (steps.some((step) => step.do === 'files' && step.check === 'systemd')) steps.push({ do: 'units' });
-  const parts = new Set(wanted.flatMap((thing) => (thing.is === 'part' ? [thing.part] : [])));
+  const parts = new Map(
+    wanted.flatMap((thing) => (thing.is === 'part' ? [[thing.part, thing.listens] as const] : [])),
+  );
   for (const part of partNames) {
-    if (!parts.has(part)) continue;
+    const listens = parts.get(part);
+    if (listens === undefined) continue;
     const state = found.parts.get(part) ?? 'stopped';
-    if (state === 'stopped') steps.push({ do: 'part', part, action: 'start' });
+    if (state === 'stopped') steps.push({ do: 'part', part, action: 'start', listens });
     else if (state === 'outdated') steps.push({ do: 'part', part, action: 'restart' });
     else {
       const action = due[part];

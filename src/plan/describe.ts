@@ -1,4 +1,5 @@
 import { createTwoFilesPatch } from 'diff';
+import { addressOf } from '../stack/listeners.ts';
 import type { Step } from './steps.ts';
 
 /** A step in one line, as an operator would say it. */
@@ -25,7 +26,9 @@ export function describeStep(step: Step): string {
     case 'disable':
       return 'let systemd start nothing of it any more';
     case 'part':
-      return `${step.action} ${step.part}`;
+      return step.action === 'start' && step.listens.length > 0
+        ? `start ${step.part} (listens on ${step.listens.map(addressOf).join(', ')})`
+        : `${step.action} ${step.part}`;
     case 'remove':
       return `remove ${step.title}: ${step.path}`;
     case 'remove-program':

@@ -184,7 +184,12 @@ function storageKeys({ storageKeys: keys, paths }: ServerWish): Wanted[] {
 }
 
 function parts({ stack }: ServerWish): Wanted[] {
-  return partNames.map((part) => ({ is: 'part', part: stack[part].name, unit: unitOf(part) }));
+  return partNames.map((part) => ({
+    is: 'part',
+    part: stack[part].name,
+    unit: unitOf(part),
+    listens: stack[part].listens,
+  }));
 }
 
 /** @throws Error when the program's own folder is incomplete */

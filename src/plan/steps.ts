@@ -1,4 +1,5 @@
 import type { StorageCredentials } from '../secrets/storage.ts';
+import type { Listener } from '../stack/listeners.ts';
 import type { PartName } from '../stack/parts.ts';
 import type { Checker, Consequence, Owner, WantedFile } from './wanted.ts';
 
@@ -16,7 +17,8 @@ export type Step =
   | { do: 'instance' }
   | { do: 'units' }
   | { do: 'disable' }
-  | { do: 'part'; part: PartName; action: 'start' | 'reload' | 'restart' | 'stop' }
+  | { do: 'part'; part: PartName; action: 'start'; listens: readonly Listener[] }
+  | { do: 'part'; part: PartName; action: 'reload' | 'restart' | 'stop' }
   | { do: 'remove'; path: string; title: string }
   | { do: 'remove-program'; paths: string[] }
   | { do: 'remove-user'; name: string }

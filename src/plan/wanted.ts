@@ -1,4 +1,5 @@
 import type { StorageCredentials } from '../secrets/storage.ts';
+import type { Listener } from '../stack/listeners.ts';
 import type { PartName } from '../stack/parts.ts';
 
 /** Who owns a file or folder, by name. Left out: whoever runs the command. */
@@ -46,4 +47,4 @@ export type Wanted =
   | { is: 'secret'; path: string; title: string }
   | { is: 'storage-keys'; path: string; keys: StorageCredentials; then: Consequence[] }
   | { is: 'instance' }
-  | { is: 'part'; part: PartName; unit: string };
+  | { is: 'part'; part: PartName; unit: string; listens: readonly Listener[] };

@@ -4,6 +4,7 @@ import { type Paths, ownProgram } from '../config/paths.ts';
 import { caddyRun } from '../programs/caddy.ts';
 import { fossilEnvironment, fossilServer } from '../programs/fossil.ts';
 import { litestreamEnvironment, litestreamReplicate, litestreamUnset } from '../programs/litestream.ts';
+import { type Listener, listenersOf } from './listeners.ts';
 import { ownRelease } from '../system/version.ts';
 import { type ServiceUser, serviceUsers } from '../system/identity.ts';
 
@@ -24,6 +25,8 @@ export type Part = {
   unset: readonly string[];
   /** Files of the secrets folder that the part may read. */
   credentials: readonly ('instance-key' | 'storage')[];
+  /** Where it answers over TCP. */
+  listens: readonly Listener[];
   /** Whether it opens ports below 1024. */
   lowPorts: boolean;
 };
@@ -37,6 +40,7 @@ export function stackOf(config: Config, paths: Paths, hasStorageKeys: boolean): 
   const fossil = fossilServer(config.programs.fossil, { repos: paths.repos, port: config.ports.fossil });
   const caddy = caddyRun(paths, config.programs.caddy);
   const litestream = litestreamReplicate(config.programs.litestream, paths.litestreamConfig);
+  const listeners = listenersOf(config);
   // Another program is another way of starting a part: an update restarts it.
   const release = { FOSSILREPO_RELEASE: ownRelease() };
   return {
@@ -48,6 +52,7 @@ export function stackOf(config: Config, paths: Paths, hasStorageKeys: boolean): 
       env: { ...fossilEnvironment(paths.fossilHome), ...release },
       unset: [],
       credentials: [],
+      listens: listeners.repositories,
       lowPorts: false,
     },
     replication: {
@@ -63,6 +68,7 @@ export function stackOf(config: Config, paths: Paths, hasStorageKeys: boolean): 
       },
       unset: litestreamUnset,
       credentials: storage,
+      listens: [],
       lowPorts: false,
     },
     management: {
@@ -83,6 +89,7 @@ export function stackOf(config: Config, paths: Paths, hasStorageKeys: boolean): 
       },
       unset: [],
       credentials: ['instance-key', ...storage],
+      listens: [],
       lowPorts: false,
     },
     edge: {
@@ -94,6 +101,7 @@ export function stackOf(config: Config, paths: Paths, hasStorageKeys: boolean): 
       env: { ...caddy.env, ...release, GOGC: '50' },
       unset: [],
       credentials: [],
+      listens: listeners.edge,
       lowPorts: Math.min(config.ports.http, config.ports.https, config.ports.repositories) < 1024,
     },
   };

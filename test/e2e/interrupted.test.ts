@@ -81,7 +81,8 @@ describe.each(suites)('what is interrupted on a fresh %s', (suite) => {
     const plan = await guest.must(`${install} --dry-run --yes`);
     expect(plan).toContain('- make the user fossil (no shell, no password)');
     expect(plan).toContain('+ExecStart=');
-    expect(plan).toContain('- start edge');
+    expect(plan).toContain('- start repositories (listens on 127.0.0.1:21100)');
+    expect(plan).toMatch(/^- start edge \(listens on 127\.0\.0\.1:80, .*127\.0\.0\.1:81\b/m);
     expect(plan).toContain('The replica at file:///var/backups/fossilrepo is empty');
     expect(await guest.must(inventory)).toBe(was);
   });

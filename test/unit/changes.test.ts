@@ -23,7 +23,11 @@ const caddyfile: Wanted = {
   check: 'caddy',
   then: [{ part: 'edge', action: 'reload' }],
 };
-const edge: Wanted = { is: 'part', part: 'edge', unit: 'fossilrepo-edge.service' };
+const listens = [
+  { host: '127.0.0.1', port: 80 },
+  { host: '::1', port: 80 },
+];
+const edge: Wanted = { is: 'part', part: 'edge', unit: 'fossilrepo-edge.service', listens };
 const inPlace = (content: string, mode = 0o644) =>
   new Map([['/etc/x/Caddyfile', { content, mode, owner: root }]]);
 
@@ -79,9 +83,10 @@ describe('a plan', () => {
     ]);
   });
 
-  test('starts a stopped part, whatever changed', () => {
+  test('starts a stopped part, whatever changed, and says where it will listen', () => {
     const steps = planChanges([caddyfile, edge], nothing);
-    expect(steps.at(-1)).toEqual({ do: 'part', part: 'edge', action: 'start' });
+    expect(steps.at(-1)).toEqual({ do: 'part', part: 'edge', action: 'start', listens });
+    expect(describePlan(steps)).toMatch(/^- start edge \(listens on 127\.0\.0\.1:80, \[::1\]:80\)$/m);
   });
 
   test("leaves the operator's own folder as it is", () => {
@@ -112,7 +117,7 @@ describe('a plan', () => {
         keys,
         then: [{ part: 'replication', action: 'restart' }],
       },
-      { is: 'part', part: 'replication', unit: 'x' },
+      { is: 'part', part: 'replication', unit: 'x', listens: [] },
     ];
     const running: Found = { ...nothing, parts: new Map([['replication', 'running']]) };
     expect(planChanges(wanted, running)).toEqual([]);

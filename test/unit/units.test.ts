@@ -6,6 +6,7 @@ import { pathsUnder, programHome } from '../../src/config/paths.ts';
 import { runFolders } from '../../src/plan/server.ts';
 import { renderTmpfiles, renderUnits } from '../../src/plan/units.ts';
 import { litestreamUnset } from '../../src/programs/litestream.ts';
+import { addressOf } from '../../src/stack/listeners.ts';
 import { stackOf } from '../../src/stack/parts.ts';
 
 const paths = pathsUnder('/');
@@ -58,6 +59,18 @@ describe('units', () => {
       /^ReadWritePaths=(.*)$/m.exec(rendered(text).get('fossilrepo-replication.service') ?? '')?.[1];
     expect(writable('replica: { url: file:///mnt/backup }')).toContain('-/mnt/backup');
     expect(writable('replica: { url: s3://bucket/x }')).not.toContain('/mnt');
+  });
+
+  test('parts listen on what the configuration names, Fossil on loopback whatever it says', () => {
+    const listening = (text: string) => {
+      const { edge, repositories } = stackOf(parseConfig(text, paths), paths, false);
+      expect(repositories.listens.map(addressOf)).toEqual(['127.0.0.1:21100']);
+      return edge.listens.map(addressOf);
+    };
+    expect(listening('')).toEqual(['127.0.0.1:80', '127.0.0.1:81', '[::1]:80', '[::1]:81']);
+    const forge = 'domain: forge.example.com\nemail: ops@example.com\nlisten: [192.0.2.1]';
+    expect(listening(forge)).toEqual(['192.0.2.1:80', '192.0.2.1:443', '127.0.0.1:21101']);
+    expect(listening(`${forge}\ntls: off\nports: { http: 8080 }`)).toEqual(['192.0.2.1:8080']);
   });
 
   test('the folders below /run come back at every boot', () => {
