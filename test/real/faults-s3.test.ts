@@ -15,6 +15,8 @@ let s3: S3;
 let forge: TestForge;
 let pusher: Awaited<ReturnType<typeof startPusher>>;
 const maxAge = 5_000;
+/** How long the storage is down. Litestream waits longer after each try that fails, so the first seconds say little of a real outage. */
+const outage = 60_000;
 
 beforeAll(async () => {
   s3 = await startS3();
@@ -34,10 +36,11 @@ const isGreen = async () => (await forge.cli('status')).code === 0;
 const isRed = async () => (await forge.cli('status')).code === 4;
 
 describe('a replica in S3, with pushes going on', () => {
-  test('the storage is down: red, `backup now` fails, pushes go on, and all of it is sent when it is back', async () => {
+  test('the storage is down for a minute: red, `backup now` fails, pushes go on, and all of it is sent when it is back', async () => {
     await using still = await startPusher(forge, 'still', { pushing: false });
     await eventually(isGreen, 30_000, 'green before');
     await s3.stop();
+    const stopped = Date.now();
     expect(await still.one()).toBe(true);
     const red = await eventually(isRed, maxAge + 10_000, 'red');
     measured(`S3 down: red after ${red.toFixed(0)} ms (maxAge ${maxAge} ms)`);
@@ -62,10 +65,12 @@ describe('a replica in S3, with pushes going on', () => {
     expect(shown.stdout).toMatch(/databases are not safe|busy is not safe/);
     expect(shown.stdout.split('\n').length).toBeLessThan(25);
     measured(`status while S3 is down:\n${shown.stdout}`);
-    await sleep(5_000);
+    await sleep(Math.max(0, stopped + outage - Date.now()));
+    expect(await isRed()).toBe(true);
     expect(pusher.acknowledged.length).toBeGreaterThan(pushes);
     await s3.start();
-    const green = await eventually(isGreen, 60_000, 'green again');
+    // The canary flies each minute, and until it has flown again it is red.
+    const green = await eventually(isGreen, 120_000, 'green again');
     measured(`S3 back: green after ${green.toFixed(0)} ms`);
     // Nothing is pushed to this one any more: what the outage held back is known to be there all the same.
     const store = directoryStore(join(s3.folder, 'forge'));
@@ -76,7 +81,7 @@ describe('a replica in S3, with pushes going on', () => {
       60_000,
       'the mark of what was sent later',
     );
-  });
+  }, 300_000);
 
   test('wrong keys: red though Litestream lives; the right ones in the file and a restart mend it', async () => {
     const file = join(forge.root, 'etc/fossilrepo/secrets/storage');
