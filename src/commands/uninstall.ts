@@ -28,8 +28,9 @@ export async function uninstall(options: GlobalOptions, flags: Flags): Promise<v
   const described = existsSync(paths.config);
   const server = described ? openServer(options) : serverWith(answeredConfig(undefined, {}), options);
   const named = described ? replicaNamed(server) : undefined;
-  const steps = planRemoval(paths, await look(server), flags.purge, replicaToRemove(server, described));
-  const remains = remainsAfter(steps, paths, named, { exists: existsSync, real });
+  const found = await look(server);
+  const steps = planRemoval(paths, found, flags.purge, replicaToRemove(server, described));
+  const remains = remainsAfter(steps, paths, named, { ...found, exists: existsSync, real });
   const kept = describeRemains(remains, named, {
     purge: flags.purge,
     // A server of the machine's takes the program along.

@@ -1,5 +1,6 @@
 import { basename, dirname, join } from 'node:path';
 import type { Paths } from '../config/paths.ts';
+import type { RemovalFound } from './removal.ts';
 import type { Step } from './steps.ts';
 
 /** Where the replica is, as fossilrepo.yaml says; `folder` when it is one. */
@@ -18,6 +19,8 @@ export type ReplicaFate =
 export type Remains = {
   /** Folders with data that stay. */
   folders: string[];
+  /** What install made for these and the record of it: a purge takes it away. */
+  made: { users: string[]; groups: string[]; packages: string[]; record: string | undefined };
   replica: ReplicaFate;
   /** A folder that was the replica before fossilrepo.yaml named another one: nobody takes it away. */
   formerReplica: string | undefined;
@@ -26,14 +29,15 @@ export type Remains = {
 /**
  * What is left when the steps are done; read off the steps, so that it is true of them whatever the configuration says.
  * @param named undefined when there is no fossilrepo.yaml that says where the replica is
- * @param look.real a path with its links followed: of a link only the link is removed
+ * @param found.real a path with its links followed: of a link only the link is removed
  */
 export function remainsAfter(
   steps: readonly Step[],
-  paths: Pick<Paths, 'data' | 'state' | 'configFolder' | 'replica'>,
+  paths: Pick<Paths, 'data' | 'state' | 'configFolder' | 'replica' | 'record'>,
   named: ReplicaNamed | undefined,
-  { exists, real }: { exists: (path: string) => boolean; real: (path: string) => string },
+  found: Pick<RemovalFound, 'exists' | 'users' | 'groups' | 'packages'> & { real: (path: string) => string },
 ): Remains {
+  const { exists, real } = found;
   const removed = steps.flatMap((step) =>
     step.do === 'remove' ? [join(real(dirname(step.path)), basename(step.path))] : [],
   );
@@ -45,6 +49,18 @@ export function remainsAfter(
     folders: [paths.data, paths.state, paths.configFolder].filter(
       (path) => exists(path) && goesWith(path) === undefined,
     ),
+    made: {
+      users: found.users.filter(
+        (name) => !steps.some((step) => step.do === 'remove-user' && step.name === name),
+      ),
+      groups: found.groups.filter(
+        (name) => !steps.some((step) => step.do === 'remove-group' && step.name === name),
+      ),
+      packages: found.packages.filter(
+        (name) => !steps.some((step) => step.do === 'remove-packages' && step.names.includes(name)),
+      ),
+      record: exists(paths.record) && goesWith(paths.record) === undefined ? paths.record : undefined,
+    },
     replica:
       named === undefined
         ? { is: 'unknown' }
@@ -60,7 +76,7 @@ export function remainsAfter(
  * @param how.install the command that sets a server up when the removal is done
  */
 export function describeRemains(
-  { folders, replica, formerReplica }: Remains,
+  { folders, made, replica, formerReplica }: Remains,
   named: ReplicaNamed | undefined,
   how: { purge: boolean; install: string },
 ): string {
@@ -73,6 +89,7 @@ export function describeRemains(
   ];
   return [
     ...(stays.length > 0 ? [`Stays: ${stays.join(', ')}.`] : []),
+    ...describeMade(made),
     ...(formerReplica === undefined
       ? []
       : [
@@ -83,6 +100,19 @@ export function describeRemains(
     ...describeReplica(replica, named, how),
   ].join('\n');
 }
+
+function describeMade({ users, groups, packages, record }: Remains['made']): string[] {
+  const stays = [
+    ...namesOf('user', users),
+    ...namesOf('group', groups),
+    ...(packages.length > 0 ? [`${packages.length} Debian packages that install.sh added`] : []),
+    ...(record === undefined ? [] : [`${record}, which remembers what was added`]),
+  ];
+  return stays.length > 0 ? [`Stays with it, for a later install or purge: ${stays.join('; ')}.`] : [];
+}
+
+const namesOf = (noun: string, names: readonly string[]): string[] =>
+  names.length === 0 ? [] : [`the ${noun}${names.length > 1 ? 's' : ''} ${names.join(', ')}`];
 
 function describeReplica(
   replica: ReplicaFate,

@@ -24,7 +24,8 @@ const programPaths = [
 
 /**
  * Everything that install made, in the reverse order. Data stays unless `purge`: repositories, trash, management database, secrets,
- * certificates, fossilrepo.yaml, and a directory replica.
+ * certificates, fossilrepo.yaml, and a directory replica; with it the users whose it is, so that their numbers become nobody else's,
+ * the packages, and the record of both.
  */
 export function planRemoval(
   paths: Paths,
@@ -58,13 +59,13 @@ export function planRemoval(
       paths.fossilHome,
       paths.cache,
     ),
+    ...remove('logs', paths.log),
     ...(purge
       ? [
           ...remove('the repositories', paths.repos, paths.work, paths.data),
           ...(replicaFolder === undefined ? [] : remove('the replica', replicaFolder)),
           ...remove('the management database and certificates', paths.state),
           ...remove('configuration and secrets', paths.configFolder),
-          ...remove('logs', paths.log),
           ...found.users.map((name): Step => ({ do: 'remove-user', name })),
           ...found.groups.map((name): Step => ({ do: 'remove-group', name })),
           ...(found.packages.length > 0

@@ -34,6 +34,21 @@ const pushes = (count: number) => `
     awk "BEGIN { late = ($(newest) - $pushed) * 1000; print int(late > 0 ? late : 0) }"
   done`;
 
+/** Files of Debian's packages by both of their names: those of /lib are in /usr/lib. */
+const packaged = "cat /var/lib/dpkg/info/*.list | sed 'p; s|^|/usr|'";
+
+/** All that a plain uninstall leaves besides, as inventory's lines. */
+const staying = [
+  /^\/(data|etc\/fossilrepo|var\/lib\/fossilrepo(-install)?|var\/backups\/fossilrepo)[/ ]/,
+  /^(fossilrepo|fossil|caddy):/,
+  // What the packages' own scripts make: readline's, netbase's, Python's, the SSH client's, libnss-myhostname's.
+  /^\/etc\/(inputrc|networks) /,
+  /^\/(etc\/python3|usr\/local\/lib\/python3|var\/lib\/python)/,
+  /^_ssh:/,
+  /^\/etc\/systemd\/user\/sockets\.target\.wants(\/ssh-agent\.socket)? /,
+  /^hosts:.* myhostname/,
+];
+
 const recoveryKey = /AGE-SECRET-KEY-1[0-9A-Z]{58}/g;
 
 describe.each(suites)('a bare %s becomes a forge', (suite) => {
@@ -204,6 +219,13 @@ except u.HTTPError as e: print(e.code)') && [ "$curl" != 404 ] && [ "$curl" != 5
     );
     expect(gone.stdout).toBe('');
     expect(await guest.must(processes)).toBe('');
+    expect(said).toMatch(/^Stays with it, .*the users? .*fossil.*Debian packages.*fossilrepo-install/m);
+    const known = new Set([...before, ...lines(await guest.must(packaged))]);
+    // systemd forgets names that it was asked about, not at once.
+    const left = lines(await guest.must(`sleep 3; ${inventory}`)).filter(
+      (line) => !known.has(line) && !known.has(line.replace(/ \S+ \S+$/, '')),
+    );
+    expect(left.filter((line) => !staying.some((one) => one.test(line)))).toEqual([]);
     const back = await guest.run(`${checkout}/install.sh --yes`, { timeout: 300_000 });
     expect(back.code, back.stderr).toBe(0);
     expect(back.stdout).not.toContain('password');

@@ -24,11 +24,18 @@ function said(
   { without = [], links = {} }: { without?: string[]; links?: Record<string, string> } = {},
 ) {
   const exists = (path: string) => !without.includes(path);
-  const found = { exists, running: false, users: [], groups: [], packages: [], packageGroups: [] };
+  const found = {
+    exists,
+    running: false,
+    users: ['fossil', 'caddy'],
+    groups: ['fossilrepo'],
+    packages: ['git', 'fossil'],
+    packageGroups: [],
+  };
   const own = named?.url === `file://${paths.replica}` ? paths.replica : undefined;
   const steps = planRemoval(paths, found, purge, own);
   const real = (path: string) => links[path] ?? path;
-  const remains = remainsAfter(steps, paths, named, { exists, real });
+  const remains = remainsAfter(steps, paths, named, { ...found, real });
   return { remains, text: describeRemains(remains, named, { purge, install: './install.sh' }) };
 }
 
@@ -38,6 +45,10 @@ describe('what stays', () => {
     expect(text).toContain(
       'Stays: /data, /var/lib/fossilrepo, /etc/fossilrepo, the replica at s3://forge/one.',
     );
+    expect(text).toContain(
+      'Stays with it, for a later install or purge: the users fossil, caddy; the group fossilrepo; 2 Debian packages that install.sh added; /var/lib/fossilrepo-install, which remembers what was added.',
+    );
+    expect(text).not.toContain(paths.log);
     expect(text).toContain('./install.sh goes on with all of it on this machine');
     expect(text).toContain(
       './install.sh --from s3://forge/one --endpoint https://s3.example.com --region eu-1 --storage-keys FILE --recovery-key FILE',
@@ -48,6 +59,7 @@ describe('what stays', () => {
     const { text, remains } = said(true, folderAt('/mnt/replica'), { without: [paths.replica] });
     expect(remains).toEqual({
       folders: [],
+      made: { users: [], groups: [], packages: [], record: undefined },
       replica: { is: 'kept', url: 'file:///mnt/replica' },
       formerReplica: undefined,
     });

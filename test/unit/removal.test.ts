@@ -29,6 +29,7 @@ describe('a removal', () => {
       paths.record,
     ];
     for (const path of removed(false, paths.replica)) expect(kept).not.toContain(path);
+    expect(removed(false, paths.replica)).toContain(paths.log);
     expect(steps.map((step) => step.do)).not.toContain('remove-user');
     expect(steps.map((step) => step.do)).not.toContain('remove-packages');
   });
