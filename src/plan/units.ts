@@ -96,6 +96,6 @@ export function renderTmpfiles(
   });
 }
 
-/** Where Debian keeps shared libraries: the only folder besides Fossil itself from which its unit may run code. */
+/** Where Debian keeps shared libraries: the whole folder is executable for Fossil and for syncs, with the small programs that some packages keep there. */
 const librariesOf = (architecture: string) =>
   `/usr/lib/${architecture === 'arm64' ? 'aarch64' : 'x86_64'}-linux-gnu`;

@@ -79,7 +79,7 @@ db.commit()`;
     expect(outside).toContain(built ? 'failed 0: 42' : 'failed 1: no such command');
   });
 
-  test('nothing but Fossil can be executed where Fossil runs, Caddy where Caddy, Litestream where Litestream', async () => {
+  test('no shell, no interpreter and no other program of ours can be executed where Fossil, Caddy and Litestream run', async () => {
     const pids = await mainPids(guest);
     for (const [part, program] of [
       ['repositories', '/usr/bin/fossil version'],
