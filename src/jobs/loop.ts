@@ -22,6 +22,7 @@ import { keepHighWater } from './high-water.ts';
 import { mend, mendInTurns } from './mend.ts';
 import { newsOf } from './news.ts';
 import { nudgeReplication } from './nudge.ts';
+import { tellEvents } from './tell-events.ts';
 import { verifyDaily } from './verify-daily.ts';
 import { verifyMirrorsDaily } from './verify-mirrors.ts';
 import { watchBundle } from './watch-bundle.ts';
@@ -40,7 +41,7 @@ const clearPause = 3_600_000;
 /**
  * What `serve` does by itself: look at files, database and Litestream, mend what differs, adopt what was put there, ask the replica
  * whose it is, fly the canary, verify some of it a day, ask for mirrors to be brought up to date. Each at its own pace, so that a storage
- * that keeps one waiting doesn't blind the others. What it sees is written to `/run` after each look, for `status`.
+ * that keeps one waiting doesn't blind the others. What it sees is written to `/run` after each look, for `status`; what it did is said.
  */
 export function startLoop(forge: Forge, log: (text: string) => void): Loop {
   const failed = (error: unknown) => log(messageOf(error));
@@ -156,6 +157,7 @@ export function startLoop(forge: Forge, log: (text: string) => void): Loop {
   const jobs = [
     new Cron('*/2 * * * * *', options, look),
     new Cron('* * * * * *', options, mendOften),
+    new Cron('*/2 * * * * *', options, tellEvents(forge, log)),
     new Cron('*/5 * * * * *', options, () => owner.check()),
     new Cron('*/10 * * * * *', options, sing),
     new Cron('45 * * * * *', options, () => owner.beat()),

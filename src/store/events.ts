@@ -1,7 +1,7 @@
 import { integer, type Row, text, textOrNull } from './rows.ts';
 import { all, change, type Store, transaction } from './store.ts';
 
-/** Something that the server did by itself or found, for `status`, `/health` and the UI. */
+/** Something that the server did by itself or found, for `status`, `/health` and the log. */
 export type Event = {
   id: number;
   /** Milliseconds since 1970. */
@@ -40,6 +40,10 @@ export function addEvent(
     change(store, 'DELETE FROM event WHERE id <= (SELECT max(id) FROM event) - ?', keptEvents);
   });
 }
+
+/** Those that came after one, the oldest first. @param id of the last that is known, 0 for none */
+export const eventsAfter = (store: Store, id: number): Event[] =>
+  all(store, 'SELECT * FROM event WHERE id > ? ORDER BY id', id).map(read);
 
 /** The newest first; of one repository when its id is given. */
 export const newestEvents = (store: Store, limit: number, repository?: string): Event[] =>

@@ -1,13 +1,18 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { Context } from 'hono';
 import { tokenOf } from '../access/members.ts';
+import { newestEvents } from '../store/events.ts';
 import { listMembers } from '../store/members.ts';
 import type { WebContext } from './context.ts';
 import { signedIn } from './session.ts';
 
+/** How much of what the server did lately is told. */
+const eventsShown = 20;
+
 /**
- * `GET /health`: 200, or 503 while it is red. Strangers learn only that: the rest names private repositories. The whole is for a
- * signed-in administrator, and for monitoring that sends `Authorization: Bearer` with an administrator's access token.
+ * `GET /health`: 200, or 503 while it is red. Strangers learn only that: the rest names private repositories. The whole, with what
+ * the server did lately, is for a signed-in administrator, and for monitoring that sends `Authorization: Bearer` with an administrator's
+ * access token.
  */
 export function healthPage(context: WebContext): (c: Context) => Response {
   return (c) => {
@@ -22,7 +27,10 @@ export function healthPage(context: WebContext): (c: Context) => Response {
     const health = context.health();
     const { ok, level, lookedAt } = health;
     const whole = byToken || signedIn(context, c)?.administrator === true;
-    return c.json(whole ? health : { ok, level, lookedAt }, ok ? 200 : 503);
+    const shown = whole
+      ? { ...health, events: newestEvents(context.forge.store, eventsShown) }
+      : { ok, level, lookedAt };
+    return c.json(shown, ok ? 200 : 503);
   };
 }
 

@@ -35,6 +35,9 @@ afterAll(async () => {
 const signedIn = (url: string) => url.replace('://', `://admin:${token}@`);
 const place = (name: string) => join(forge.root, 'data/repos', name);
 const rejected = () => readdirSync(join(forge.root, 'data/work/rejected'));
+const wasAdopted = (name: string) => `adopted: ${name} was put into the folder and is now private`;
+/** How often the log says something. */
+const logged = (text: string) => forge.log().split(text).length - 1;
 const events = async () => (await forge.cli('--json', 'status')).stdout;
 
 /** A program of the server's user: in a test as root nobody answers the loop's requests for another owner. */
@@ -81,6 +84,7 @@ describe('what is put into the folder is served, private and in the replica with
     const shown = await adopted('by-init');
     expect(query(shown.path, "SELECT login FROM user WHERE pw <> '' AND login <> 'admin'")).toEqual([]);
     expect(await events()).toContain('by-init was put into the folder');
+    await eventually(() => logged(wasAdopted('by-init')) === 1, 10_000, 'the log says so');
   });
 
   test('by cp and by mv', async () => {
@@ -134,6 +138,9 @@ describe('what is put into the folder is served, private and in the replica with
     process.kill(pid, 'SIGKILL');
     await eventually(() => forge.pidOf('management') !== pid, 10_000, 'it is restarted');
     await adopted('meanwhile');
+    await eventually(() => logged(wasAdopted('meanwhile')) === 1, 10_000, 'the log says so');
+    // What was said before the restart is not said again.
+    for (const name of ['by-init', 'by-cp', 'copy']) expect(logged(wasAdopted(name)), name).toBe(1);
   });
 });
 
@@ -173,6 +180,7 @@ describe('what can never be served', () => {
     expect((await forge.cli('status')).stdout).toContain('a-folder.fossil was put into the folder');
     rmdirSync(place('a-folder.fossil'));
     await eventually(async () => (await forge.cli('status')).code === 0, 10_000, 'all is well');
+    await eventually(() => logged('rejected: cut.fossil was moved to') === 1, 10_000, 'the log says so');
   });
 
   test('does not keep others from being adopted', async () => {

@@ -8,6 +8,7 @@ import { administratorLogin } from '../../src/access/administrator.ts';
 import { repositoryFile } from '../../src/config/paths.ts';
 import { hashPassword } from '../../src/secrets/passwords.ts';
 import { seal } from '../../src/secrets/seal.ts';
+import { addEvent } from '../../src/store/events.ts';
 import { getMember, insertMember, updateMember } from '../../src/store/members.ts';
 import { getRepository, updateRepository } from '../../src/store/repositories.ts';
 import { attemptsPerAddress } from '../../src/web/attempts.ts';
@@ -22,6 +23,7 @@ const hidden = [
   'thrown-away',
   'half-made',
 ];
+const mended = 'access to secret-plans had been changed by hand';
 let stage: Stage;
 
 beforeAll(async () => {
@@ -34,6 +36,7 @@ beforeAll(async () => {
   const { id } = await stage.addRepository({ name: 'thrown-away', visibility: 'public' });
   updateRepository(stage.forge.store, id, { state: 'trashed', deletedAt: Date.now() });
   const { id: secretId } = getRepository(stage.forge.store, 'secret-plans');
+  addEvent(stage.forge.store, { kind: 'mended', text: mended, repository: secretId });
   Object.assign(stage.health, {
     repositories: [
       { id: secretId, name: 'secret-plans', ok: false, ageSeconds: 75, why: 'its replica is 75 s old' },
@@ -45,6 +48,9 @@ beforeAll(async () => {
   });
 });
 afterAll(() => stage[Symbol.asyncDispose]());
+
+/** An event as `/health` shows it. */
+const asTold = (kind: string, text: string): unknown => expect.objectContaining({ kind, text });
 
 /** A limit of one test must not be another's. */
 const from = (address: string) => ({
@@ -96,7 +102,7 @@ describe('signed in', () => {
     for (const name of hidden.slice(3)) expect(body).not.toContain(name);
     expect(headers['cache-control']).toBe('no-store');
     const health = await stage.ask('/health', { headers: { cookie } });
-    expect(JSON.parse(health.body)).toEqual(stage.health);
+    expect(JSON.parse(health.body)).toEqual({ ...stage.health, events: [asTold('mended', mended)] });
   });
 
   test('another member sees internal repositories and not private ones, nor health', async () => {
@@ -191,11 +197,14 @@ describe('signed in', () => {
 describe('health', () => {
   test("an administrator's token reads the whole; red is 503", async () => {
     const authorization = `Bearer ${tokenOf(stage.forge, getMember(stage.forge.store, administratorLogin)).reveal()}`;
+    const last = Array.from({ length: 20 }, (_, index) => `${index} was put into the folder`);
+    for (const text of last) addEvent(stage.forge.store, { kind: 'adopted', text });
     stage.health.ok = false;
     try {
       const { status, body } = await stage.ask('/health', { headers: { authorization } });
       expect(status).toBe(503);
-      expect(JSON.parse(body)).toEqual(stage.health);
+      const events = last.toReversed().map((text) => asTold('adopted', text));
+      expect(JSON.parse(body)).toEqual({ ...stage.health, events });
       expect((await stage.ask('/health')).status).toBe(503);
       expect(await stage.ask('/health', { method: 'HEAD' })).toMatchObject({ status: 503, body: '' });
     } finally {
