@@ -124,6 +124,7 @@ db.commit()`;
   });
 
   test('Caddy can only ask whether a name exists', async () => {
+    expect(await guest.must('stat -c "%a %U %G" /data/repos')).toBe('2771 fossilrepo fossilrepo');
     expect((await as('caddy', 'test -e /data/routes/demo')).code).toBe(0);
     for (const command of [
       'ls /data/repos',
