@@ -47,8 +47,8 @@ type Subject = {
 export async function preflight(subject: Subject): Promise<Preflight[]> {
   const { config, paths, run, thorough = false } = subject;
   return [
-    memory(),
-    disk(paths.data),
+    judgeMemory(totalmem()),
+    judgeDisk(freeFor(paths.data), paths.data),
     ...(await checkClock(config, run, thorough)),
     ...(isRoot() && paths.root === '/' ? accounts() : []),
     ...(await checkPrograms(config, run)),
@@ -76,8 +76,8 @@ export function warnOf(found: readonly Preflight[], out: Pick<Output, 'warn'>): 
 export const inOneLine = ({ message, next }: Preflight): string =>
   next === undefined ? message : `${message} ${next}`;
 
-function memory(): Preflight {
-  const total = totalmem();
+/** Whether the parts fit beside each other. @param total the machine's memory in bytes */
+export function judgeMemory(total: number): Preflight {
   const message = `${prettyBytes(total)} of memory`;
   return total >= leastMemory
     ? { what: 'memory', verdict: 'fine', message }
@@ -89,9 +89,8 @@ function memory(): Preflight {
       };
 }
 
-function disk(folder: string): Preflight {
-  const { bavail, bsize } = statfsSync(nearest(folder));
-  const free = bavail * bsize;
+/** Whether there is room to begin with. @param free bytes that may be written @param folder the repositories' place */
+export function judgeDisk(free: number, folder: string): Preflight {
   const message = `${prettyBytes(free)} free for ${folder}`;
   return free >= leastDisk
     ? { what: 'disk', verdict: 'fine', message }
@@ -162,6 +161,12 @@ function whyNotOpen(host: string, port: number): Promise<string | undefined> {
       server.close(() => resolve(undefined));
     });
   });
+}
+
+/** How much may be written below a folder, which may not be there yet. Bytes. */
+function freeFor(folder: string): number {
+  const { bavail, bsize } = statfsSync(nearest(folder));
+  return bavail * bsize;
 }
 
 function nearest(folder: string): string {

@@ -1,6 +1,53 @@
 import { describe, expect, test } from 'vitest';
 import { type ClockFacts, judgeClock } from '../../src/inspect/clock.ts';
 import { type Answer, judgeNames, type NameFacts } from '../../src/inspect/names.ts';
+import { judgeDisk, judgeMemory, refuseUnless } from '../../src/inspect/preflight.ts';
+
+describe('room', () => {
+  const mib = 1024 ** 2;
+
+  test('of memory is refused below what the parts need beside each other, and it is said how much that is', () => {
+    expect(judgeMemory(400 * mib)).toEqual({
+      what: 'memory',
+      verdict: 'fine',
+      message: '419 MB of memory',
+    });
+    expect(judgeMemory(400 * mib - 1)).toMatchObject({ verdict: 'refuse' });
+    expect(judgeMemory(256_000_000)).toEqual({
+      what: 'memory',
+      verdict: 'refuse',
+      message: 'This machine has only 256 MB of memory.',
+      next: 'Give it at least 419 MB.',
+    });
+  });
+
+  test('on the disk is refused below what a server begins with, and it is said where to make it', () => {
+    expect(judgeDisk(512 * mib, '/data')).toEqual({
+      what: 'disk',
+      verdict: 'fine',
+      message: '537 MB free for /data',
+    });
+    expect(judgeDisk(512 * mib - 1, '/data')).toMatchObject({ verdict: 'refuse' });
+    expect(judgeDisk(0, '/data')).toEqual({
+      what: 'disk',
+      verdict: 'refuse',
+      message: 'There is only 0 B free for /data.',
+      next: 'Free at least 537 MB there.',
+    });
+  });
+
+  test('that lacks stops an installation, with all that has to be done at once', () => {
+    const found = [judgeMemory(1), judgeDisk(1, '/data'), judgeMemory(2 ** 40)];
+    expect(() => refuseUnless(found)).toThrow(
+      expect.objectContaining({
+        message: 'This machine has only 1 B of memory.\nThere is only 1 B free for /data.',
+        next: 'Give it at least 419 MB.\n       Free at least 537 MB there.',
+        exit: 'check',
+      }),
+    );
+    expect(() => refuseUnless(found.slice(2))).not.toThrow();
+  });
+});
 
 describe('the clock', () => {
   const minute = 60_000;
