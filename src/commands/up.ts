@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { forgetDue } from '../apply/due.ts';
 import { applySteps } from '../apply/apply.ts';
-import { answeredConfig } from '../config/answers.ts';
+import { firstConfig } from '../config/answers.ts';
 import { type Paths, pathsUnder, ownProgram } from '../config/paths.ts';
 import { OperatorError } from '../errors.ts';
 import { preflight, refuseUnless } from '../inspect/preflight.ts';
@@ -38,7 +38,7 @@ export async function up(
     });
   const text =
     configText ??
-    (existsSync(server.paths.config) ? readFileSync(server.paths.config, 'utf8') : firstConfig());
+    (existsSync(server.paths.config) ? readFileSync(server.paths.config, 'utf8') : firstConfig(isRoot()));
   refuseUnless(await preflight({ ...server, processes: await server.supervisor.processes() }));
   await withLock(server.paths, 'up', 0, async () => {
     await withLock(server.paths, 'changes', 60_000, async () => {
@@ -88,14 +88,10 @@ function ownProcess(
 const warmed = ({ cache }: Pick<Paths, 'cache'>): Record<string, string> =>
   isRoot() ? {} : { FOSSILREPO_CACHE: cache };
 
-/** What a server that nobody described is: local, and on ports that its user may open. */
-const firstConfig = (): string =>
-  isRoot() ? answeredConfig(undefined, {}) : 'ports: { http: 8080, https: 8443, repositories: 8081 }\n';
-
 function prepare(options: GlobalOptions, configText: string | undefined): Server {
   const paths = pathsUnder(options.root);
   if (configText !== undefined) return serverWith(configText, options);
-  return existsSync(paths.config) ? openServer(options) : serverWith(firstConfig(), options);
+  return existsSync(paths.config) ? openServer(options) : serverWith(firstConfig(isRoot()), options);
 }
 
 const signalled = () =>

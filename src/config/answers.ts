@@ -23,6 +23,13 @@ const keys: Record<keyof Answers, string[]> = {
   region: ['replica', 'region'],
 };
 
+/**
+ * What a server that nobody described is: local, and on ports that its user may open.
+ * @param lowPorts whether those below 1024 are among them, as they are for root
+ */
+export const firstConfig = (lowPorts: boolean): string =>
+  lowPorts ? firstText : 'ports: { http: 8080, https: 8443, repositories: 8081 }\n';
+
 /** The text of `fossilrepo.yaml` with the answers put in; comments and all else stay as they are. */
 export function answeredConfig(text: string | undefined, answers: Answers): string {
   const document = parseDocument(text ?? firstText);

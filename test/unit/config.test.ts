@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { answeredConfig } from '../../src/config/answers.ts';
+import { answeredConfig, firstConfig } from '../../src/config/answers.ts';
 import { parseConfig } from '../../src/config/config.ts';
 import { configJsonSchema } from '../../src/config/json-schema.ts';
 import { configManual } from '../../src/config/manual.ts';
@@ -107,5 +107,19 @@ describe('answers', () => {
 
   test('for a new server make a file that is accepted', () => {
     expect(parseConfig(answeredConfig(undefined, {}), paths).domain).toBe('localhost');
+  });
+});
+
+describe('a server that nobody described', () => {
+  test('is a local one on the usual ports when root starts it', () => {
+    expect(parseConfig(firstConfig(true), paths)).toEqual(parseConfig('', paths));
+  });
+
+  test('differs for an ordinary user in its ports alone, each of which that user may open', () => {
+    const { ports, ...rest } = parseConfig(firstConfig(false), paths);
+    const { ports: usual, ...usualRest } = parseConfig('', paths);
+    expect(rest).toEqual(usualRest);
+    expect(ports).toEqual({ ...usual, http: 8080, https: 8443, repositories: 8081 });
+    expect(Math.min(...Object.values(ports))).toBeGreaterThan(1023);
   });
 });
