@@ -42,16 +42,35 @@ function chosen(forge: Pick<Forge, 'store'>, nameOrId: string): Repository {
 
 /**
  * The name under which a deleted repository comes back into service; undefined for one that is in service, or stays in the trash.
- * @throws OperatorError (usage) when the name is taken
+ * @throws OperatorError (usage) when the name is taken, and when one in service shall get another name or go into the trash by it
  */
 export function nameInService(
   forge: Pick<Forge, 'store' | 'paths'>,
   row: Repository,
   flags: { inTrash: boolean; as?: string },
 ): string | undefined {
-  if (row.state !== 'trashed' || flags.inTrash) return undefined;
+  if (row.state !== 'trashed') {
+    refuseElsewhere(row, flags);
+    return undefined;
+  }
+  if (flags.inTrash) return undefined;
   const name = flags.as ?? row.name;
   checkName(name);
   nameIsFree(forge, name);
   return name;
+}
+
+/** Whoever asks for another place expects that what is in service stays. Its own name is no other: the same command run again says it. */
+function refuseElsewhere(
+  row: Repository,
+  { inTrash, as = row.name }: { inTrash: boolean; as?: string },
+): void {
+  if (!inTrash && as === row.name) return;
+  throw new OperatorError(
+    `${row.name} is in service, and a restore changes it in its place: ${inTrash ? '--in-trash' : '--as'} is for a deleted one.`,
+    {
+      next: `To have that state beside it: fossilrepo restore ${row.name} --at TIME --into FOLDER writes a copy, and fossilrepo repo create NAME --from FILE serves one.`,
+      exit: 'usage',
+    },
+  );
 }

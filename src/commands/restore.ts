@@ -105,9 +105,11 @@ function checkFlags(names: readonly string[], flags: RestoreFlags): void {
         ? 'Name the repositories, or say --all.'
         : flags.undo && (flags.all || flags.into !== undefined)
           ? '--undo takes back the last restore of the repositories that are named, in their place.'
-          : flags.as !== undefined && names.length !== 1
-            ? '--as is for one repository.'
-            : undefined;
+          : flags.into !== undefined && (flags.as !== undefined || flags.inTrash || flags.shun)
+            ? '--into only writes files: what is served, and in the trash, stays as it is.'
+            : flags.as !== undefined && names.length !== 1
+              ? '--as is for one repository.'
+              : undefined;
   if (problem !== undefined)
     throw new OperatorError(problem, {
       next: 'fossilrepo restore demo --at 2026-11-21T14:00, fossilrepo restore demo --undo, fossilrepo restore --all --at 15m',

@@ -265,6 +265,15 @@ describe.each(['directory', 's3'])('restore from a replica in a %s', (kind) => {
     expect(
       readdirSync(join(forge.root, 'data/work/tmp')).filter((name) => name.startsWith('restore-')),
     ).toEqual([]);
+    // It can't come back elsewhere, and is not overwritten instead.
+    for (const elsewhere of [['--as', 'beside'], ['--in-trash']]) {
+      const said = await forge.cli('restore', 'dry', '--at', at.toISOString(), ...elsewhere, '--yes');
+      expect(said.code, said.stderr).toBe(2);
+      expect(said.stderr).toContain('fossilrepo restore dry --at TIME --into FOLDER');
+      const aside = ['--at', at.toISOString(), '--into', forge.root];
+      expect((await forge.cli('restore', 'dry', ...aside, ...elsewhere)).code).toBe(2);
+    }
+    expect(checkinsIn(pusher.path)).toEqual(pusher.acknowledged);
     const into = mkdtempSync(join(tmpdir(), 'into-'));
     try {
       const refused = await forge.cli(
