@@ -66,7 +66,11 @@ export function restoreCommand(program: Command): void {
     .option('--in-trash', 'leave a deleted repository in the trash', false)
     .option('--as <name>', 'the name of a deleted repository in service')
     .option('--yes', 'ask nothing', false)
-    .option('--dry-run', 'fetch, check, show what would change, and end', false)
+    .option(
+      '--dry-run',
+      'fetch, check, show what would change, and end; with --into show what would be written',
+      false,
+    )
     .action(async (names: string[], _options, command: Command) =>
       (await import('../commands/restore.ts')).restore(globals(command), names, command.opts()),
     );

@@ -11,13 +11,14 @@ import {
   statSync,
 } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
+import prettyBytes from 'pretty-bytes';
 import { z } from 'zod';
 import { type Paths, pathsUnder, ownProgram } from '../config/paths.ts';
 import { OperatorError } from '../errors.ts';
 import { type Forge, withForge } from '../forge.ts';
 import { drainDatabase } from '../repos/drain.ts';
 import { removeDatabase } from '../repos/make.ts';
-import { fetchState } from '../repos/restore/prepare.ts';
+import { fetchState, findState } from '../repos/restore/prepare.ts';
 import { inWords, type StateCounts } from '../repos/verify.ts';
 import type { GlobalOptions } from '../server.ts';
 import type { Repository } from '../store/repositories.ts';
@@ -27,7 +28,7 @@ import { showInstant } from '../system/instant.ts';
 import { type Output, terminal } from '../system/output.ts';
 import { chosenRows } from './restore-rows.ts';
 
-type Wish = { at: Date; into: string; all: boolean };
+type Wish = { at: Date; into: string; all: boolean; dryRun: boolean };
 
 /** `restore --into`: only writes the files, as they were, access of then included. Nothing that is served is touched. */
 export async function restoreInto(
@@ -47,12 +48,20 @@ export async function restoreInto(
     );
 }
 
-async function writeStates(forge: Forge, rows: readonly Repository[], { at, into }: Wish): Promise<void> {
+async function writeStates(
+  forge: Forge,
+  rows: readonly Repository[],
+  { at, into, dryRun }: Wish,
+): Promise<void> {
   forge.out.say(`To ${showInstant(at)}:`);
+  if (dryRun) {
+    await showStates(forge, rows, at, into);
+    return;
+  }
   const attempts = await attemptAll(
     rows,
     8,
-    (row) => writeState(forge, row, at, join(into, `${row.name}.fossil`)),
+    (row) => writeState(forge, row, at, fileOf(row, into)),
     (ended, count) => {
       const what = 'error' in ended ? 'could not be written' : inWords(ended.value.counts);
       forge.out.say(`- ${ended.item.name}: ${what}${count}`);
@@ -66,6 +75,25 @@ async function writeStates(forge: Forge, rows: readonly Repository[], { at, into
     file: value.file,
   }));
   tell(forge.out, { restored, failed: failures(attempts) });
+}
+
+const fileOf = ({ name }: Repository, into: string): string => join(into, `${name}.fossil`);
+
+/** What would be written: only looked for in the replica. */
+async function showStates(forge: Forge, rows: readonly Repository[], at: Date, into: string): Promise<void> {
+  const attempts = await attemptAll(rows, 8, async (row) => {
+    const file = fileOf(row, into);
+    refuseExisting(file);
+    const { moment } = await findState(forge, row, at);
+    return { file, bytes: moment.databaseBytes };
+  });
+  const repositories = attempts.done.map(({ item: { name, id }, value }) => ({
+    name,
+    id,
+    at: at.toISOString(),
+    ...value,
+  }));
+  tell(forge.out, { restored: [], repositories, failed: failures(attempts) });
 }
 
 async function writeState(
@@ -96,6 +124,12 @@ const answer = z.object({
   restored: z.array(
     z.object({ name: z.string(), id: z.string(), at: z.string(), undo: z.null(), file: z.string() }),
   ),
+  /** With `--dry-run`: what would be written. */
+  repositories: z
+    .array(
+      z.object({ name: z.string(), id: z.string(), at: z.string(), file: z.string(), bytes: z.number() }),
+    )
+    .optional(),
   failed: z.array(z.object({ name: z.string(), error: z.string() })),
 });
 
@@ -106,7 +140,7 @@ const answer = z.object({
 function handOver(
   options: GlobalOptions,
   names: readonly string[],
-  { at, into, all }: Wish,
+  { at, into, all, dryRun }: Wish,
   paths: Paths,
 ): void {
   const staged = join(paths.tmp, `into-${randomUUID()}`);
@@ -114,7 +148,7 @@ function handOver(
   mkdirSync(staged, { mode: 0o700 });
   chownSync(staged, uid, gid);
   try {
-    const what = all ? ['--all'] : names;
+    const what = [...(all ? ['--all'] : names), ...(dryRun ? ['--dry-run'] : [])];
     const child = spawnSync(
       ownProgram,
       ['--root', options.root, '--json', 'restore', ...what, '--at', at.toISOString(), '--into', staged],
@@ -123,10 +157,15 @@ function handOver(
     process.exitCode = child.status ?? 1;
     const parsed = child.stdout === '' ? undefined : answer.parse(JSON.parse(child.stdout));
     if (parsed === undefined) return;
-    const restored = parsed.restored.map((one) => ({ ...one, file: join(into, basename(one.file)) }));
-    for (const { file } of restored) refuseExisting(file);
+    const there = <T extends { file: string }>(one: T): T => ({
+      ...one,
+      file: join(into, basename(one.file)),
+    });
+    const restored = parsed.restored.map(there);
+    const repositories = parsed.repositories?.map(there);
+    for (const { file } of [...restored, ...(repositories ?? [])]) refuseExisting(file);
     for (const { file } of restored) give(join(staged, basename(file)), file, into);
-    tell(terminal(options.json), { ...parsed, restored });
+    tell(terminal(options.json), { ...parsed, restored, ...(repositories && { repositories }) });
   } finally {
     rmSync(staged, { recursive: true, force: true });
   }
@@ -140,12 +179,16 @@ function give(from: string, to: string, folder: string): void {
 }
 
 function tell(out: Output, result: z.output<typeof answer>): void {
+  const { restored, repositories, failed } = result;
   out.result(
     result,
     [
-      ...result.failed.map(({ name, error }) => `${name} was not written: ${error}`),
-      ...result.restored.map(({ file }) => file),
+      ...failed.map(
+        ({ name, error }) => `${name} ${repositories ? "can't be" : 'was not'} written: ${error}`,
+      ),
+      ...restored.map(({ file }) => file),
+      ...(repositories ?? []).map(({ file, bytes }) => `${file} would be written: ${prettyBytes(bytes)}`),
     ].join('\n'),
   );
-  answerFor(result.restored.length + result.failed.length, result.failed.length);
+  answerFor(restored.length + (repositories ?? []).length + failed.length, failed.length);
 }

@@ -46,7 +46,7 @@ export async function restore(
   checkFlags(names, flags);
   const at = flags.at === undefined ? undefined : parseInstant(flags.at);
   if (flags.into !== undefined && at !== undefined)
-    await restoreInto(options, names, { at, into: flags.into, all: flags.all });
+    await restoreInto(options, names, { at, into: flags.into, all: flags.all, dryRun: flags.dryRun });
   else
     await withForge(options, (forge) =>
       restoreInPlace(forge, chosenRows(forge, names, flags, at), at, flags),

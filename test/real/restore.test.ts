@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -289,10 +289,21 @@ describe.each(['directory', 's3'])('restore from a replica in a %s', (kind) => {
       expect((await someone.run(['true'])).code).toBe(0);
       mkdirSync(folder, { recursive: true });
       chmodSync(folder, 0o777);
-      await restore('dry', '--at', at.toISOString(), '--into', folder);
+      const written = ['--at', at.toISOString(), '--into', folder];
+      const file = join(folder, 'dry.fossil');
+      const would = await forge.json<{ repositories: { bytes: number }[] }>(
+        'restore',
+        'dry',
+        ...written,
+        '--dry-run',
+      );
+      expect(would).toMatchObject({ restored: [], repositories: [{ name: 'dry', file }] });
+      expect(readdirSync(folder)).toEqual([]);
+      await restore('dry', ...written);
+      expect(would.repositories[0]?.bytes).toBe(statSync(file).size);
       expect(readdirSync(folder)).toEqual(['dry.fossil']);
-      expect(checkinsIn(join(folder, 'dry.fossil'))).toEqual(pusher.acknowledged.slice(0, 1));
-      expect((await forge.cli('restore', 'dry', '--at', at.toISOString(), '--into', folder)).code).toBe(2);
+      expect(checkinsIn(file)).toEqual(pusher.acknowledged.slice(0, 1));
+      expect((await forge.cli('restore', 'dry', ...written)).code).toBe(2);
     } finally {
       rmSync(into, { recursive: true, force: true });
     }

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import prettyBytes from 'pretty-bytes';
 import { accessTo } from '../../access/members.ts';
 import { projectAccess } from '../../access/project.ts';
-import { fetchRemote, findRemote } from '../../backup/fetch.ts';
+import { fetchRemote, findRemote, type Remote } from '../../backup/fetch.ts';
 import { newestMarked } from '../../backup/high-water.ts';
 import { messageOf, OperatorError } from '../../errors.ts';
 import type { Forge } from '../../forge.ts';
@@ -73,15 +73,14 @@ export function changeBy(
 }
 
 /**
- * Writes a repository as it was at an instant into a new file, and reads that to the end.
- * @throws OperatorError: usage outside the window; check when the replica's history or the state in it is damaged
+ * Finds a repository's state of an instant in the replica, and warns where it may not be just what is expected.
+ * @throws OperatorError: usage outside the window; check when the replica's history is damaged
  */
-export async function fetchState(
+export async function findState(
   forge: Forge,
   row: Pick<Repository, 'id' | 'name' | 'state' | 'file'>,
   at: Date,
-  file: string,
-): Promise<StateCounts> {
+): Promise<Remote> {
   const known = await newestKnown(forge, row);
   const remote = await findRemote(forge, `repos/${row.id}`, { at, known });
   const { moment } = remote;
@@ -93,7 +92,21 @@ export async function fetchState(
     forge.out.warn(
       `Single pushes of that time are kept no longer: this is ${row.name} as it was at ${showInstant(moment.takenAt)}, the last moment before it that is kept.`,
     );
-  haveRoom(dirname(file), moment.databaseBytes);
+  return remote;
+}
+
+/**
+ * Writes a repository as it was at an instant into a new file, and reads that to the end.
+ * @throws OperatorError: usage outside the window; check when the replica's history or the state in it is damaged
+ */
+export async function fetchState(
+  forge: Forge,
+  row: Pick<Repository, 'id' | 'name' | 'state' | 'file'>,
+  at: Date,
+  file: string,
+): Promise<StateCounts> {
+  const remote = await findState(forge, row, at);
+  haveRoom(dirname(file), remote.moment.databaseBytes);
   await fetchRemote(forge, remote, file);
   return await checkState(forge, row, file);
 }
