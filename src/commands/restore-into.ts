@@ -18,7 +18,7 @@ import { OperatorError } from '../errors.ts';
 import { type Forge, withForge } from '../forge.ts';
 import { drainDatabase } from '../repos/drain.ts';
 import { removeDatabase } from '../repos/make.ts';
-import { fetchState, findState } from '../repos/restore/prepare.ts';
+import { fetchState, findState, haveRoom } from '../repos/restore/prepare.ts';
 import { inWords, type StateCounts } from '../repos/verify.ts';
 import type { GlobalOptions } from '../server.ts';
 import type { Repository } from '../store/repositories.ts';
@@ -26,7 +26,7 @@ import { answerFor, attemptAll, failures } from '../system/attempts.ts';
 import { isRoot } from '../system/identity.ts';
 import { showInstant } from '../system/instant.ts';
 import { type Output, terminal } from '../system/output.ts';
-import { chosenRows } from './restore-rows.ts';
+import { chosenRows, twinIn } from './restore-rows.ts';
 
 type Wish = { at: Date; into: string; all: boolean; dryRun: boolean };
 
@@ -53,6 +53,12 @@ async function writeStates(
   rows: readonly Repository[],
   { at, into, dryRun }: Wish,
 ): Promise<void> {
+  const twin = twinIn(rows.map(({ name }) => name));
+  if (twin !== undefined)
+    throw new OperatorError(`Two of them would be written as ${twin}.fossil.`, {
+      next: 'Write one after the other, each into a folder of its own.',
+      exit: 'usage',
+    });
   forge.out.say(`To ${showInstant(at)}:`);
   if (dryRun) {
     await showStates(forge, rows, at, into);
@@ -79,12 +85,19 @@ async function writeStates(
 
 const fileOf = ({ name }: Repository, into: string): string => join(into, `${name}.fossil`);
 
+/** A file that is only written is needed once, wherever it lies before it is handed over. */
+const roomForFile = {
+  copies: 1,
+  next: 'Make room there, or name a folder on another disk that belongs to the user fossilrepo: what is for others lies below /data first.',
+};
+
 /** What would be written: only looked for in the replica. */
 async function showStates(forge: Forge, rows: readonly Repository[], at: Date, into: string): Promise<void> {
   const attempts = await attemptAll(rows, 8, async (row) => {
     const file = fileOf(row, into);
     refuseExisting(file);
     const { moment } = await findState(forge, row, at);
+    haveRoom(into, moment.databaseBytes, roomForFile);
     return { file, bytes: moment.databaseBytes };
   });
   const repositories = attempts.done.map(({ item: { name, id }, value }) => ({
@@ -104,7 +117,7 @@ async function writeState(
 ): Promise<{ file: string; counts: StateCounts }> {
   refuseExisting(file);
   try {
-    const counts = await fetchState(forge, row, at, file);
+    const counts = await fetchState(forge, row, at, file, roomForFile);
     // One file, without a log beside it.
     await drainDatabase(file);
     chmodSync(file, 0o600);
@@ -172,6 +185,7 @@ function handOver(
 }
 
 function give(from: string, to: string, folder: string): void {
+  haveRoom(folder, statSync(from).size, roomForFile);
   copyFileSync(from, to, constants.COPYFILE_EXCL);
   const { uid, gid } = statSync(folder);
   chownSync(to, uid, gid);

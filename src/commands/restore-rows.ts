@@ -40,6 +40,10 @@ function chosen(forge: Pick<Forge, 'store'>, nameOrId: string): Repository {
   return getTrashed(forge, nameOrId);
 }
 
+/** A name that two have; undefined when none is there twice. */
+export const twinIn = (names: readonly string[]): string | undefined =>
+  names.find((name, index) => names.indexOf(name) !== index);
+
 /**
  * The name under which a deleted repository comes back into service; undefined for one that is in service, or stays in the trash.
  * @throws OperatorError (usage) when the name is taken, and when one in service shall get another name or go into the trash by it

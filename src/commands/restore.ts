@@ -18,7 +18,7 @@ import { agreed } from './questions.ts';
 import { restoreInto } from './restore-into.ts';
 import { tellKilled } from './restore-killed.ts';
 import { type Done, doneAs, report } from './restore-report.ts';
-import { chosenRows, nameInService } from './restore-rows.ts';
+import { chosenRows, nameInService, twinIn } from './restore-rows.ts';
 
 export type RestoreFlags = {
   at?: string;
@@ -119,7 +119,7 @@ function checkFlags(names: readonly string[], flags: RestoreFlags): void {
 
 /** @throws OperatorError (usage) when two would come back under one name */
 function refuseTwins(names: readonly string[]): void {
-  const twin = names.find((name, index) => names.indexOf(name) !== index);
+  const twin = twinIn(names);
   if (twin !== undefined)
     throw new OperatorError(`Two of them would come back as ${twin}.`, {
       next: 'Restore one after the other, the second with --as, or both with --in-trash.',

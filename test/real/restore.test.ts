@@ -1,4 +1,14 @@
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statfsSync,
+  statSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -19,6 +29,7 @@ import { eventually, startForge, type TestForge } from './forge.ts';
 import { pauseManagement } from './pause.ts';
 import { instanceOf, startPusher } from './pusher.ts';
 import { type S3, startS3 } from './s3.ts';
+import { smallDisk } from './small-disk.ts';
 import { query } from './support/fossil-lab.ts';
 
 type Restored = {
@@ -304,6 +315,18 @@ describe.each(['directory', 's3'])('restore from a replica in a %s', (kind) => {
       expect(readdirSync(folder)).toEqual(['dry.fossil']);
       expect(checkinsIn(file)).toEqual(pusher.acknowledged.slice(0, 1));
       expect((await forge.cli('restore', 'dry', ...written)).code).toBe(2);
+      // A disk with room for it once, and for no exchange, will do.
+      using disk = smallDisk();
+      const { bavail, bsize } = statfsSync(disk.folder);
+      const others = join(disk.folder, 'others');
+      execFileSync('fallocate', ['-l', String(bavail * bsize - 2 * statSync(file).size), others]);
+      const tight = ['--at', at.toISOString(), '--into', disk.folder];
+      await restore('dry', ...tight);
+      rmSync(join(disk.folder, 'dry.fossil'));
+      disk.fill();
+      const full = await forge.cli('restore', 'dry', ...tight);
+      expect(full.code).toBe(1);
+      expect(full.stderr).toContain('Make room there');
     } finally {
       rmSync(into, { recursive: true, force: true });
     }
@@ -335,6 +358,13 @@ describe.each(['directory', 's3'])('restore from a replica in a %s', (kind) => {
     const said = await forge.cli('restore', ...ids, '--at', 'now', '--yes');
     expect(said.code).toBe(2);
     expect(said.stderr).toContain('Two of them would come back as twin');
+    const folder = join(forge.root, 'twins');
+    mkdirSync(folder);
+    chmodSync(folder, 0o777);
+    const written = await forge.cli('restore', ...ids, '--at', 'now', '--into', folder);
+    expect(written.code).toBe(2);
+    expect(written.stderr).toContain('Two of them would be written as twin.fossil');
+    expect(readdirSync(folder)).toEqual([]);
   });
 
   test('--shun keeps clones from bringing back what is lost, until --undo; what is shunned today stays so', async () => {

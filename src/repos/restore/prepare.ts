@@ -104,9 +104,10 @@ export async function fetchState(
   row: Pick<Repository, 'id' | 'name' | 'state' | 'file'>,
   at: Date,
   file: string,
+  room: Room = {},
 ): Promise<StateCounts> {
   const remote = await findState(forge, row, at);
-  haveRoom(dirname(file), remote.moment.databaseBytes);
+  haveRoom(dirname(file), remote.moment.databaseBytes, room);
   await fetchRemote(forge, remote, file);
   return await checkState(forge, row, file);
 }
@@ -129,16 +130,19 @@ async function newestKnown(
   }
 }
 
+/** How often a state's size is needed, and what to do where there is less. */
+type Room = { copies?: number; next?: string };
+
 /**
  * Looks for room for a state and what becomes of it.
- * @param bytes the state's size @param need.copies how often that is needed: the state itself, and what Litestream makes of it, since the
- *   first transaction after an exchange holds all of it, here and in a folder's replica
+ * @param bytes the state's size @param room for an exchange unless told otherwise: the state itself, and what Litestream makes of it, since
+ *   the first transaction after it holds all of it, here and in a folder's replica
  * @throws OperatorError when the folder's disk has less left
  */
 export function haveRoom(
   folder: string,
   bytes: number,
-  { copies = 3, next = 'Make room, or write the state to another disk: --into FOLDER.' } = {},
+  { copies = 3, next = 'Make room, or write the state to another disk: --into FOLDER.' }: Room = {},
 ): void {
   const { bavail, bsize } = statfsSync(folder);
   const needed = copies * bytes;
