@@ -7,7 +7,7 @@ import { allRepositories, type Repository } from '../store/repositories.ts';
 import { instanceId, NewerDatabase, openStore, type Store } from '../store/store.ts';
 import { newestBundle, readBundle } from './bundles.ts';
 import { fetchRemote, findRemote, type ReplicaSource } from './fetch.ts';
-import { readHighWater } from './high-water.ts';
+import { knownTxid, readHighWater } from './high-water.ts';
 import { partKey, replicaPlace } from './location.ts';
 import { openReplicaStore } from './open.ts';
 import { type RecoveryWindow, recoveryWindow } from './window.ts';
@@ -93,28 +93,26 @@ export async function surveyFormer(
   at: Date | undefined,
   database: string,
 ): Promise<Pick<FormerServer, 'window' | 'repositories'>> {
-  const known = await highWaterOf(source);
+  const beside = await highWaterOf(source);
   const { replica } = source.config;
   const window = await recoveryWindow(
     openReplicaStore(replica, source.secrets.storage),
     replicaPlace(replica),
     partKey(source.instance, 'management'),
   );
+  using store = openStore({ database }, { create: false });
   const one = async ({ id, name, state }: Repository): Promise<FormerRepository> => {
     try {
-      const { moment } = await findRemote(source, `repos/${id}`, { at, known: known.get(id) ?? 0 });
+      const known = knownTxid(store, id, beside);
+      const { moment } = await findRemote(source, `repos/${id}`, { at, known });
       const toRead = moment.files.reduce((sum, { bytes }) => sum + bytes, 0);
       return { id, name, state, bytes: moment.databaseBytes, toRead, error: null };
     } catch (error) {
       return { id, name, state, bytes: 0, toRead: 0, error: messageOf(error) };
     }
   };
-  return { window, repositories: await pMap(rowsOf(database), one, { concurrency: 16 }) };
-}
-
-function rowsOf(database: string): Repository[] {
-  using store = openStore({ database }, { create: false });
-  return allRepositories(store).filter(({ state }) => state !== 'creating');
+  const rows = allRepositories(store).filter(({ state }) => state !== 'creating');
+  return { window, repositories: await pMap(rows, one, { concurrency: 16 }) };
 }
 
 const highWaterOf = ({ config, secrets, instance }: ReplicaSource) =>

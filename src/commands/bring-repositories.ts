@@ -1,5 +1,5 @@
 import { readBringing } from '../apply/bringing.ts';
-import { readHighWater } from '../backup/high-water.ts';
+import { knownTxid, readHighWater } from '../backup/high-water.ts';
 import { openReplicaStore } from '../backup/open.ts';
 import { writeLitestreamConfig } from '../backup/replicate.ts';
 import { exitCodes, OperatorError } from '../errors.ts';
@@ -25,7 +25,7 @@ export async function bringRepositories(options: GlobalOptions): Promise<void> {
   const at = bringing.at === null ? undefined : new Date(bringing.at);
   await changeForge(options, async (forge) => {
     const store = openReplicaStore(forge.config.replica, forge.secrets.storage);
-    const known = await readHighWater(store, forge.instance);
+    const beside = await readHighWater(store, forge.instance);
     const all = allRepositories(forge.store);
     // Nobody was told of one that was only being made.
     for (const { id } of all.filter(({ state }) => state === 'creating')) removeRepository(forge.store, id);
@@ -34,7 +34,7 @@ export async function bringRepositories(options: GlobalOptions): Promise<void> {
     const attempts = await attemptAll(
       rows,
       atOnce,
-      (row) => bringBack(forge, row, { at, known }),
+      (row) => bringBack(forge, row, { at, known: knownTxid(forge.store, row.id, beside) }),
       (ended, count) => {
         const what =
           'error' in ended

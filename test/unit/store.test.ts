@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { forgetHighWater, knownTxid, saveHighWater } from '../../src/backup/high-water.ts';
 import { addEvent, keptEvents, newestEvents } from '../../src/store/events.ts';
 import { findMember, insertMember, listMembers, updateMember } from '../../src/store/members.ts';
 import {
@@ -204,4 +205,21 @@ describe('idents', () => {
     expect(identsOf(store, 'a').size).toBe(0);
     expect(identsOf(store, 'b')).toEqual(new Map([['login', other]]));
   });
+});
+
+test('of what is known to be in the replica the higher mark counts, beside the replica or in the database', () => {
+  const beside = new Map([
+    ['lower', 3],
+    ['higher', 9],
+    ['beside', 4],
+  ]);
+  const saved = ['lower', 'higher', 'saved'].map((id) => [id, 7] as const);
+  saveHighWater(store, new Map(saved));
+  const known = () =>
+    ['lower', 'higher', 'beside', 'saved', 'none'].map((id) => knownTxid(store, id, beside));
+  expect(known()).toEqual([7, 9, 4, 7, 0]);
+  saveHighWater(store, new Map([['lower', 5]]));
+  expect(known()).toEqual([7, 9, 4, 7, 0]);
+  forgetHighWater(store, 'saved');
+  expect(known()).toEqual([7, 9, 4, 0, 0]);
 });

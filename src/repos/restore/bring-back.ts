@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { applyRepositorySteps } from '../../apply/repository.ts';
 import { fetchRemote, findRemote } from '../../backup/fetch.ts';
-import type { HighWater } from '../../backup/high-water.ts';
+import type { MomentWish } from '../../backup/moment.ts';
 import type { Forge } from '../../forge.ts';
 import { fetchedPlace } from '../../plan/exchange.ts';
 import { placeOf } from '../../plan/repository.ts';
@@ -19,7 +19,7 @@ import { checkState, haveRoom } from './prepare.ts';
 export async function bringBack(
   forge: Forge,
   row: Repository,
-  wish: { at: Date | undefined; known: HighWater },
+  wish: MomentWish,
 ): Promise<StateCounts | undefined> {
   const place = placeOf(row);
   if (existsSync(join(forge.paths.data, place))) return undefined;
@@ -27,10 +27,7 @@ export async function bringBack(
   const file = join(forge.paths.data, aside);
   removeDatabase(file);
   try {
-    const remote = await findRemote(forge, `repos/${row.id}`, {
-      at: wish.at,
-      known: wish.known.get(row.id) ?? 0,
-    });
+    const remote = await findRemote(forge, `repos/${row.id}`, wish);
     haveRoom(forge.paths.data, remote.moment.databaseBytes);
     await fetchRemote(forge, remote, file);
     const counts = await checkState(forge, row, file);
