@@ -1,6 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { messageOf, OperatorError } from '../errors.ts';
-import { fossilTestIntegrity, readTestIntegrity } from '../programs/fossil.ts';
+import { fossilTestIntegrity } from '../programs/fossil.ts';
+import { databaseErrors, readTestIntegrity } from '../programs/fossil-integrity.ts';
 import type { Run } from '../system/run.ts';
 import { countSound } from './artifacts.ts';
 import { decompress, hashLike } from './content.ts';
@@ -47,7 +48,11 @@ export async function verifyRepository(
       artifacts: artifacts.count,
       unversioned: unversioned.count,
       waiting: artifacts.waiting,
-      errors: [...artifacts.errors, ...databaseErrors(stdout), ...unversioned.errors],
+      errors: [
+        ...artifacts.errors,
+        ...databaseErrors(stdout).map((error) => `database: ${error}`),
+        ...unversioned.errors,
+      ],
     };
   } catch (error) {
     const known = asOperatorError(file, error);
@@ -122,13 +127,6 @@ function nameArtifact(database: DatabaseSync, line: string): string {
     .get(rid);
   const name = typeof row?.['name'] === 'string' ? ` (${row['name']})` : '';
   return `artifact ${String(row?.['uuid'])}${name}: ${line}`;
-}
-
-/** The last line of `test-integrity` is SQLite's answer. */
-function databaseErrors(stdout: string): string[] {
-  const [, said] = /^low-level database integrity-check: ([^]*)$/m.exec(stdout) ?? [];
-  if (said === undefined) return [];
-  return said.trim() === 'ok' ? [] : [`database: ${said.trim()}`];
 }
 
 /** Table `unversioned` (unversioned.c): a deleted file has no hash. It is there only where one was ever added. */

@@ -5,8 +5,8 @@ import {
   fossilServer,
   isOlder,
   readFossilVersion,
-  readTestIntegrity,
 } from '../../src/programs/fossil.ts';
+import { databaseErrors, readTestIntegrity } from '../../src/programs/fossil-integrity.ts';
 import { secret } from '../../src/secrets/secret.ts';
 
 const version = (
@@ -80,6 +80,15 @@ describe('test-integrity', () => {
     expect(readTestIntegrity('2 non-phantom blobs (out of 2 total) checked:  2 errors').errors).toHaveLength(
       1,
     );
+  });
+
+  test('ends with what SQLite found; without that nothing is known of the database', () => {
+    const said = '1 non-phantom blobs (out of 1 total) checked:  0 errors\n';
+    expect(databaseErrors(`${said}low-level database integrity-check: ok\n`)).toEqual([]);
+    expect(databaseErrors(`${said}low-level database integrity-check: *** in database main ***\n`)).toEqual([
+      '*** in database main ***',
+    ]);
+    expect(databaseErrors(said)).toEqual([expect.stringContaining('ended before')]);
   });
 
   test('that stopped early is no answer', () => {
