@@ -8,6 +8,8 @@ const bringing = z.object({
   version: z.literal(1),
   /** The replica's address. */
   from: z.string(),
+  /** The server in it. Its replica may be at another address when the command is run again. */
+  instance: z.string(),
   /** The instant to which all is brought back; null: the newest state of each. */
   at: z.iso.datetime().nullable(),
 });

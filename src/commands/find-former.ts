@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { readBringing } from '../apply/bringing.ts';
+import { type Bringing, readBringing } from '../apply/bringing.ts';
 import type { ReplicaSource } from '../backup/fetch.ts';
 import {
   configurationIn,
@@ -78,6 +78,7 @@ export async function findFormer(
       next: 'Give the address that fossilrepo.yaml had under replica.url, and --endpoint if there was one.',
       exit: 'usage',
     });
+  if (begun) refuseAnother(begun, owner);
   if (begun === undefined && isHere(paths, owner.instance)) return undefined;
   const me = nextOwner(owner, paths);
   refuseAlive(owner, me, flags.takeover);
@@ -138,6 +139,18 @@ function instantOf(flags: FromFlags, begun: string | null | undefined): Date | u
       },
     );
   return before;
+}
+
+/** What of one server is in its place already must not go on as another's. */
+function refuseAnother(begun: Bringing, owner: Owner): void {
+  if (begun.instance === owner.instance) return;
+  throw new OperatorError(
+    `Another server is being brought back here already: instance ${begun.instance}, from ${begun.from}. This replica is of instance ${owner.instance}.`,
+    {
+      next: `fossilrepo install --from ${begun.from} goes on with the one begun; fossilrepo uninstall --purge first brings back the other.`,
+      exit: 'usage',
+    },
+  );
 }
 
 /** @throws OperatorError (usage) when there is another server here */

@@ -55,7 +55,11 @@ export async function installFrom(options: GlobalOptions, flags: FromFlags): Pro
   server.out.say(described);
   if (!flags.yes) await agreed('Bring it back on this machine?', true);
   await own(found);
-  noteBringing(paths, { from: flags.from, at: at?.toISOString() ?? null });
+  noteBringing(paths, {
+    from: flags.from,
+    instance: former.instance,
+    at: at?.toISOString() ?? null,
+  });
   await layDown(server, found);
   const brought = await bringAll(options);
   noteOwnership(found);

@@ -1,9 +1,11 @@
 import { execFileSync } from 'node:child_process';
-import { chownSync, existsSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { chownSync, existsSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { noteBringing } from '../../src/apply/bringing.ts';
+import { pathsUnder } from '../../src/config/paths.ts';
 import { newPerson, type Person, type Shown } from './client.ts';
 import { eventually, startForge, type TestForge } from './forge.ts';
 import { processesOf } from './processes.ts';
@@ -106,6 +108,16 @@ describe.each(['directory', 's3'])('a whole server from its replica in a %s', (k
     expect(wrong.code).not.toBe(0);
     expect(wrong.stderr).not.toContain('GFPYYSJZ');
     expect(existsSync(join(bare.root, 'var/lib/fossilrepo/fossilrepo.db'))).toBe(false);
+  });
+
+  test('is refused where another one is only half back', async () => {
+    const paths = pathsUnder(bare.root);
+    noteBringing(paths, { from: 'file:///mnt/other', instance: 'another', at: null });
+    const said = await bare.cli(...install('--takeover', '--yes'));
+    expect(said.code, said.stderr).toBe(2);
+    expect(said.stderr).toContain('instance another, from file:///mnt/other');
+    expect(existsSync(paths.config)).toBe(false);
+    rmSync(join(bare.root, 'var'), { recursive: true });
   });
 
   test('--dry-run shows what is there and changes nothing', async () => {
