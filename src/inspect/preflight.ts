@@ -49,6 +49,7 @@ export async function preflight(subject: Subject): Promise<Preflight[]> {
   return [
     judgeMemory(totalmem()),
     judgeDisk(freeFor(paths.data), paths.data),
+    ...authorityRoots(config),
     ...(await checkClock(config, run, thorough)),
     ...(isRoot() && paths.root === '/' ? accounts() : []),
     ...(await checkPrograms(config, run)),
@@ -100,6 +101,22 @@ export function judgeDisk(free: number, folder: string): Preflight {
         message: `There is only ${message}.`,
         next: `Free at least ${prettyBytes(leastDisk)} there.`,
       };
+}
+
+/** A certificate authority's own roots are a file of the operator's that no replica holds; without it no certificate is had. */
+export function authorityRoots({ tls, acme: { roots } }: Pick<Config, 'tls' | 'acme'>): Preflight[] {
+  if (tls !== 'auto' || roots === undefined) return [];
+  const what = 'acme.roots';
+  return existsSync(roots)
+    ? [{ what, verdict: 'fine', message: `the roots of the certificate authority are at ${roots}` }]
+    : [
+        {
+          what,
+          verdict: 'refuse',
+          message: `The roots of the certificate authority are not on this machine: there is no ${roots} (acme.roots).`,
+          next: `Copy that file to ${roots} and run the command again; it is in no replica.`,
+        },
+      ];
 }
 
 /** A service's user of the same name will do, as that of Debian's caddy: units name home and group themselves. A person's won't. */

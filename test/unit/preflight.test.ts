@@ -1,5 +1,7 @@
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { type ClockFacts, judgeClock } from '../../src/inspect/clock.ts';
+import { authorityRoots } from '../../src/inspect/preflight.ts';
 import { type Answer, judgeNames, type NameFacts } from '../../src/inspect/names.ts';
 import { judgeDisk, judgeMemory, refuseUnless } from '../../src/inspect/preflight.ts';
 
@@ -164,5 +166,22 @@ describe('names', () => {
     const local = { domain: 'localhost', local: true };
     expect(judged(led('another'), {}, local)).toMatchObject([{ verdict: 'fine' }]);
     expect(judged([], {}, local)).toMatchObject([{ verdict: 'warn' }]);
+  });
+});
+
+describe('the roots of another certificate authority', () => {
+  const judged = (roots: string | undefined, tls: 'auto' | 'internal' = 'auto') =>
+    authorityRoots({ tls, acme: { directory: 'https://acme.example.com/directory', roots } });
+
+  test('have to be on this machine, which no replica brings them to', () => {
+    expect(judged(import.meta.filename)).toMatchObject([{ verdict: 'fine' }]);
+    const missing = join(import.meta.dirname, 'company.pem');
+    expect(judged(missing)).toMatchObject([
+      { verdict: 'refuse', next: expect.stringContaining(`Copy that file to ${missing}`) as string },
+    ]);
+  });
+
+  test('are not asked for where there are none, or nobody asks that authority', () => {
+    expect([...judged(undefined), ...judged('/nowhere.pem', 'internal')]).toEqual([]);
   });
 });
