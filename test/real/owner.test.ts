@@ -9,6 +9,8 @@ import {
   claimOwner,
   ownerConflict,
   ownerKey,
+  readOwner,
+  takeOver,
   thisOwner,
 } from '../../src/backup/owner.ts';
 import { s3Store } from '../../src/backup/s3-store.ts';
@@ -31,8 +33,8 @@ afterAll(async () => {
   rmSync(root, { recursive: true, force: true });
 });
 
-const machine = (letter: 'a' | 'b', instance: string) =>
-  thisOwner({ instance, root: '/', generation: 0 }, join(root, `machine-${letter}`));
+const machine = (letter: 'a' | 'b', instance: string, generation = 0) =>
+  thisOwner({ instance, root: '/', generation }, join(root, `machine-${letter}`));
 const at = (iso: string) => ({ now: () => Date.parse(iso) });
 
 describe.each([
@@ -92,6 +94,19 @@ describe.each([
     expect(await checkOwner(store, machine('b', 'one'))).toBe('ours');
     expect(await checkOwner(store, machine('a', 'one'))).toMatchObject({ other: { instance: 'one' } });
     await expect(beatOwner(store, machine('a', 'one'), at('2026-11-21T10:12:00Z'))).rejects.toThrow('a copy');
+  });
+
+  test('that was brought back elsewhere is never taken back by the former server, however quiet the new one is', async () => {
+    await claimOwner(store, machine('a', 'one'), at('2026-11-21T10:00:00Z'));
+    const brought = machine('b', 'one', 1);
+    await takeOver(store, brought);
+    const { heartbeat = '' } = (await readOwner(store)) ?? {};
+    const later = { now: () => Date.parse(heartbeat) + 24 * 3_600_000 };
+    await expect(claimOwner(store, machine('a', 'one'), later)).rejects.toThrow('last alive 1 day ago');
+    expect(await ownerConflict(store, machine('a', 'one'), later)).toBeDefined();
+    expect(await checkOwner(store, brought)).toBe('ours');
+    // One that was brought back once more may.
+    expect(await ownerConflict(store, machine('a', 'one', 1), later)).toBeUndefined();
   });
 
   test('goes to one of two who claim it at once', async () => {

@@ -152,6 +152,10 @@ describe.each(['directory', 's3'])('restore from a replica in a %s', (kind) => {
     const refused = await forge.cli('restore', 'stream', '--undo');
     expect(refused.code).toBe(2);
     expect(refused.stderr).toContain('--yes');
+    // What came since the restore is told before that is asked for.
+    const [told = '', asked] = refused.stderr.split('--yes', 2);
+    expect(asked).toBeDefined();
+    expect(told).toMatch(/Pushed since the restore, and gone with it:\n +\d+ check-ins?\b.*, received /);
     await restore('stream', '--undo');
     expect((await forge.cli('backup', 'now', 'stream')).code).toBe(0);
   });
@@ -163,6 +167,7 @@ describe.each(['directory', 's3'])('restore from a replica in a %s', (kind) => {
     const early = await forge.cli('restore', 'idle', '--at', '2d', '--yes');
     expect(early.code).toBe(2);
     expect(early.stderr).toMatch(/can be restored from \d{4}-/);
+    expect(early.stderr).toMatch(/^To \d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{3})? [+-]\d\d:\d\d:$/m);
     const late = await forge.cli('restore', 'idle', '--at', '2199-01-01', '--yes');
     expect(late.code).toBe(2);
     expect(late.stderr).toContain('in the future');

@@ -1,0 +1,52 @@
+import { expect, test } from 'vitest';
+import type { FormerRepository, FormerServer } from '../../src/backup/former.ts';
+import { describeFormer } from '../../src/plan/describe-former.ts';
+import { showInstant } from '../../src/system/instant.ts';
+
+const owner = {
+  version: 1 as const,
+  instance: 'one',
+  machine: 'm',
+  hostname: 'forge.example.com',
+  generation: 0,
+  heartbeat: '2026-11-21T12:00:00.000Z',
+};
+const repository = (name: string, more: Partial<FormerRepository> = {}): FormerRepository => ({
+  id: name,
+  name,
+  state: 'active',
+  bytes: 60_000_000,
+  toRead: 20_000_000,
+  error: null,
+  ...more,
+});
+const from = new Date('2026-10-22T12:00:00Z');
+const to = new Date('2026-11-21T12:00:00Z');
+const former: FormerServer = {
+  instance: 'one',
+  secrets: undefined,
+  window: { from, to },
+  repositories: [
+    repository('demo'),
+    repository('gone', { state: 'trashed' }),
+    repository('damaged', { bytes: 0, toRead: 0, error: 'an object is missing.' }),
+  ],
+};
+const described = (at: Date | null) => describeFormer(former, owner, at, 's3://replica/one').split('\n');
+
+test('a former server is shown with all that one decides by', () => {
+  expect(described(null)).toEqual([
+    `server        forge.example.com, instance one, last heard of ${showInstant(to)}`,
+    'to            the newest state of everything',
+    `window        ${showInstant(from)} to ${showInstant(to)}`,
+    'repositories  2, 1 of them in the trash: 120 MB, 40 MB to read',
+    'replica       s3://replica/one: all that is in it stays, and it goes on here; forge.example.com writes there no more',
+    'secrets       none: everybody gets a new access token, and certificates are made anew',
+    'takes about   5s',
+    "! damaged can't be brought back: an object is missing.",
+  ]);
+});
+
+test('an instant is shown with its zone', () => {
+  expect(described(from)).toContain(`to            ${showInstant(from)}`);
+});
