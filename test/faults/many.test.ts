@@ -10,7 +10,7 @@ const busy = 100;
 const atOnce = 10;
 
 const burst: Fault = {
-  name: '1,000 repositories, and a burst of pushes to 100 of them',
+  name: '1,000 repositories, and a burst of pushes to 100 of them, ten at a time',
   long: true,
   atMost: 1,
   within: 180_000,

@@ -6,14 +6,14 @@ import { keysFile, type Stage } from './stage.ts';
 import { tryFaults } from './try-faults.ts';
 import type { Mood } from './unruly.ts';
 
-/** The storage behaves badly for some seconds. A commit is called unsafe after 5 s, so some tries end before anybody says so. */
+/** The storage behaves badly for some seconds. A commit is called unsafe after 5 s, so some tries reach no limit, and nobody says so. */
 const behaves = (name: string, mood: Mood, longest: number): Fault => ({
   name,
   once: async (stage, luck) => {
     const lasted = luck.between(1_000, longest);
     await stage.s3().become(mood);
     await sleep(lasted);
-    const red = (await saysRed(stage)) ? 'it was said' : 'it was over before it counted';
+    const red = (await saysRed(stage)) ? 'it was said' : 'it never reached a limit';
     await stage.s3().become('well');
     return red;
   },
