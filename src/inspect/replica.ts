@@ -34,10 +34,12 @@ export async function checkReplica(
         next: `Give them with fossilrepo install --storage-keys FILE, in the format of ~/.aws/credentials.`,
       },
     ];
-  const made = place.kind === 'directory' && !existsSync(place.folder);
+  let made: string | undefined;
   try {
-    if (place.kind === 'directory') refuseOwnFolder(place.folder, paths);
-    if (place.kind === 'directory' && made) makeFolder(place.folder, place.folder === paths.replica);
+    if (place.kind === 'directory') {
+      refuseOwnFolder(place.folder, paths);
+      made = makeFolder(place.folder, place.folder === paths.replica);
+    }
     const store = openReplicaStore(config.replica, keys);
     await probeReplica(store);
     const former = existsSync(paths.database) ? formerly(server) : undefined;
@@ -61,7 +63,7 @@ export async function checkReplica(
       { what: 'replica', verdict: 'refuse', message: messageOf(error), ...(next !== undefined && { next }) },
     ];
   } finally {
-    if (made && existsSync(place.folder)) rmdirSync(place.folder);
+    if (place.kind === 'directory' && made !== undefined) takeAway(place.folder, made);
   }
 }
 
@@ -113,13 +115,21 @@ function refuseOwnFolder(folder: string, paths: Paths): void {
     });
 }
 
-/** The default folder may be made with its parents; one that the operator names must be on a disk that is there. */
-function makeFolder(folder: string, isDefault: boolean): void {
+/**
+ * The default folder may be made with its parents; one that the operator names must be on a disk that is there.
+ * @returns the uppermost that was made
+ */
+function makeFolder(folder: string, isDefault: boolean): string | undefined {
   if (!isDefault && !existsSync(dirname(folder)))
     throw new OperatorError(`There is no folder ${dirname(folder)} for the replica.`, {
       next: 'Mount the disk it is to be on, or make the folder.',
     });
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  return mkdirSync(folder, { recursive: true, mode: 0o700 });
+}
+
+function takeAway(folder: string, uppermost: string): void {
+  rmdirSync(folder);
+  if (folder !== uppermost) takeAway(dirname(folder), uppermost);
 }
 
 /** What the server that is here says of itself; undefined when it has no identity yet. */

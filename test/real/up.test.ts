@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import {
   chownSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -152,6 +153,8 @@ test('what was killed between the making of the database and that of its identit
     expect(said.code, said.stderr).toBe(0);
     expect(said.stdout).toContain('- make the management database and the administrator');
   }
+  // The replica's folder was tried.
+  expect(existsSync(join(forge.root, 'var/backups'))).toBe(false);
 });
 
 test('a management database comes to be whole, whatever a killed making of it left', async () => {
