@@ -223,7 +223,8 @@ describe.each(['directory', 's3'])('a whole server from its replica in a %s', (k
     await damaged.stop();
     await starting;
     expect(damaged.log()).toContain('repo-1 could not be brought back');
-    expect(damaged.log()).toContain(objects[0]?.slice(-20));
+    // Which of them is needed depends on what was merged meanwhile.
+    expect(objects.some((object) => damaged.log().includes(object.slice(-20)))).toBe(true);
   });
 
   test('to an instant of before: what came later is not there', async () => {
