@@ -49,7 +49,8 @@ export const fossilServer = (program: string, server: { repos: string; port: num
 /**
  * A copy of a repository that is served elsewhere, with its private branches where the login may read them, and its
  * unversioned files. The address may hold a password: it goes through standard input, and Fossil is told to forget it.
- * What it prints after the transfer is a percentage; compressing and compacting then are silent however long they take (clone.c).
+ * While it transfers it says something in each round, from 2.25 on only when told to be verbose (client_sync in xfer.c). What it prints
+ * after that is a percentage; compressing and compacting then are silent however long they take (clone.c).
  * @param clone.url `http://` or `https://`, with `LOGIN:PASSWORD@` when needed
  */
 export const fossilClone = (
@@ -61,6 +62,7 @@ export const fossilClone = (
     '--no-open',
     '--once',
     '--unversioned',
+    '--verbose',
     '--admin-user',
     clone.adminUser,
     clone.url.reveal(),

@@ -20,9 +20,9 @@ import { verifyRepository } from './verify.ts';
 /** A source that is ready, until it is discarded. */
 export type BroughtFrom = { from: Source; discard: () => void };
 
-/** How long nothing may be heard of a server, and how long a clone may take in all. Milliseconds. */
+/** How long nothing may be heard of a server (a large file comes in one round), and how long a clone may take in all. Milliseconds. */
 export type CloneLimits = { quiet: number; timeout: number };
-const usualLimits: CloneLimits = { quiet: 5 * 60_000, timeout: 24 * 3_600_000 };
+const usualLimits: CloneLimits = { quiet: 30 * 60_000, timeout: 24 * 3_600_000 };
 
 const isUrl = (from: string) => /^https?:\/\//.test(from);
 

@@ -17,8 +17,8 @@ import { deliver, notDelivered } from './deliver.ts';
 import { UpstreamError } from './error.ts';
 import { makeUpstreamFolder, upstreamClone } from './place.ts';
 
-/** How long nothing may be heard, and how long it may take in all. Milliseconds. */
-const limits = { quiet: 5 * 60_000, timeout: 6 * 3_600_000 };
+/** How long nothing may be heard, which from Fossil 2.25 on is the whole transfer, and how long it may take in all. Milliseconds. */
+const limits = { quiet: 60 * 60_000, timeout: 6 * 3_600_000 };
 
 /**
  * Takes what is new in a Fossil upstream: into a clone of our own first, since Fossil holds a repository's lock while it waits for the other
