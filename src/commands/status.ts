@@ -10,9 +10,10 @@ import { newestEvents } from '../store/events.ts';
 /** `fossilrepo status`: on one screen, whether one may sleep. Answers 4 when not. */
 export async function status(options: GlobalOptions): Promise<void> {
   await withForge(options, async (forge) => {
-    const health = await healthNow(forge);
+    const seen = mirrorsSeen(forge, { counting: true });
+    const health = await healthNow(forge, seen);
     const events = newestEvents(forge.store, 5);
-    const mirrors = summaryOfMirrors(mirrorsSeen(forge), Date.now());
+    const mirrors = summaryOfMirrors(seen, Date.now());
     const url = forgeUrl(forge.config);
     forge.out.result(
       { url, ...health, mirrors, events },

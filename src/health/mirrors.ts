@@ -64,12 +64,18 @@ export type MirrorFailure = {
 const untried = 3 * 3_600_000;
 /** How many are named. */
 const named = 5;
-/** Of how many it is counted how far they are behind: a host that is down makes all its mirrors fail, and this is asked every minute. */
+/** Of how many it is counted how far they are behind: a host that is down makes all its mirrors fail. */
 const counted = 20;
 
-/** What the management database and the files' times say: nobody is asked, and only the repositories of what fails are opened. */
-export function mirrorsSeen({ store, paths }: Pick<Forge, 'store' | 'paths'>): MirrorSeen[] {
-  let left = counted;
+/**
+ * What the management database and the files' times say: nobody is asked.
+ * @param counting whether it is counted how far those that fail are behind, for which their repositories are opened
+ */
+export function mirrorsSeen(
+  { store, paths }: Pick<Forge, 'store' | 'paths'>,
+  { counting = false } = {},
+): MirrorSeen[] {
+  let left = counting ? counted : 0;
   return servedMirrors(store).flatMap((mirror) => {
     const row = findRepositoryById(store, mirror.repository);
     if (!row) return [];
