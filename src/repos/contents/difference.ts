@@ -25,10 +25,12 @@ export type Difference = {
     lostHashes: string[];
     /** How many of the lost ones are private: no client has them. */
     lostPrivate: number;
-    /** Those of the gained ones that the present state shuns. */
+    /** Those of the gained ones that stay shunned. */
     gainedShunned: string[];
   };
 };
+
+type Stays = { shunned: ReadonlySet<string> };
 
 /**
  * Compares two states of one repository, by name and count: one that is in service, say, with one from the replica.
@@ -38,20 +40,25 @@ export type Difference = {
  * - A setting is what somebody set, not what Fossil notes down for itself; its value is compared and never told.
  * - A user is changed when the capabilities are; passwords are not compared. A branch is when it was opened or closed.
  * Both are read in one transaction each. Takes 1 to 2 s for 20,000 check-ins with 100,000 artifacts.
+ * @param stays.shunned what is shunned now and will be in the other state, too, once it is in its place
  * @throws OperatorError when one of them isn't there, is no repository, or is damaged
  */
-export function differenceOf(present: string, other: string): Difference {
+export function differenceOf(
+  present: string,
+  other: string,
+  stays: Stays = { shunned: new Set() },
+): Difference {
   using before = openSnapshot(present);
   using after = openSnapshot(other);
-  const changes = allKinds.map((kind) => [kind, changeOf(kind, before, after)] as const);
-  const artifacts = artifactsOf(before, after);
+  const changes = allKinds.map((kind) => [kind, changeOf(kind, before, after, stays)] as const);
+  const artifacts = artifactsOf(before, after, stays);
   const same =
     artifacts.lost + artifacts.gained === 0 &&
     changes.every(([, { lost, gained, changed }]) => lost.count + gained.count + changed.count === 0);
   return { same, kinds: Object.fromEntries(changes) as Difference['kinds'], artifacts };
 }
 
-function changeOf(kind: Kind, before: Snapshot, after: Snapshot): Change {
+function changeOf(kind: Kind, before: Snapshot, after: Snapshot, { shunned }: Stays): Change {
   const lost: Item[] = [];
   const gained: Item[] = [];
   const changed: Item[] = [];
@@ -59,17 +66,18 @@ function changeOf(kind: Kind, before: Snapshot, after: Snapshot): Change {
     ordered(before, listing(before, kind)),
     ordered(after, listing(after, kind)),
   )) {
-    if (right === undefined) lost.push(itemOf(left));
-    else if (left === undefined) gained.push(itemOf(right));
+    if (right === undefined) {
+      if (kind !== 'shunned' || !shunned.has(asText(left['id']))) lost.push(itemOf(left));
+    } else if (left === undefined) gained.push(itemOf(right));
     else if (left['mark'] !== right['mark']) changed.push(changedItem(kind, left, right));
   }
   return { lost: listed(lost), gained: listed(gained), changed: listed(changed) };
 }
 
-function artifactsOf(before: Snapshot, after: Snapshot): Difference['artifacts'] {
-  const column = (sql: string) => Array.from(before.rows(sql), (row) => row['value']);
-  const shunned = new Set(before.has('shun') ? column('SELECT uuid AS value FROM shun') : []);
-  const hidden = new Set(before.has('private') ? column('SELECT rid AS value FROM private') : []);
+function artifactsOf(before: Snapshot, after: Snapshot, { shunned }: Stays): Difference['artifacts'] {
+  const hidden = new Set(
+    before.has('private') ? Array.from(before.rows('SELECT rid FROM private'), (row) => row['rid']) : [],
+  );
   const lostHashes: string[] = [];
   const gainedShunned: string[] = [];
   let gained = 0;

@@ -17,7 +17,7 @@ import { repositoryId } from '../file.ts';
 import { removeDatabase } from '../make.ts';
 import { scratch } from '../scratch.ts';
 import { type StateCounts, verifyRepository } from '../verify.ts';
-import { fitIn, shunnedIn } from './fit.ts';
+import { shunnedIn } from './fit.ts';
 
 /** Another state of a repository that was checked to the last hash and lies ready to take its place. */
 export type PreparedRestore = {
@@ -41,7 +41,7 @@ export async function prepareRestore(forge: Forge, row: Repository, at: Date): P
   const aside = join(forge.paths.data, file);
   try {
     const counts = await fetchState(forge, row, at, aside);
-    withWhatStays(forge, row, aside);
+    withAccessOfToday(forge, row, aside);
     return { id, row, kind: 'restore', at, file, counts, difference: changeBy(forge, row, aside) };
   } catch (error) {
     removeDatabase(aside);
@@ -49,27 +49,24 @@ export async function prepareRestore(forge: Forge, row: Repository, at: Date): P
   }
 }
 
-/**
- * Who may do what and what is shunned stays as it is today, so that it is no part of what changes. In the trash nobody may anything.
- */
-export function withWhatStays(
-  forge: Pick<Forge, 'store' | 'secrets' | 'paths'>,
+/** Who may do what stays as it is today, so that it is no part of what changes. In the trash nobody may anything. */
+export function withAccessOfToday(
+  forge: Pick<Forge, 'store' | 'secrets'>,
   row: Repository,
   state: string,
 ): void {
   if (row.state === 'active') projectAccess(state, accessTo(forge, row));
-  const live = join(forge.paths.data, row.file);
-  if (existsSync(live)) fitIn(state, { restore: undefined, shun: shunnedIn(live) });
 }
 
-/** What would be lost and gained if a state took a repository's place. */
+/** What would be lost and gained if a state took a repository's place. What is shunned today stays so. */
 export function changeBy(
   forge: Pick<Forge, 'paths'>,
   row: Repository,
   state: string,
 ): Difference | undefined {
   const live = join(forge.paths.data, row.file);
-  return existsSync(live) ? differenceOf(live, state) : undefined;
+  if (!existsSync(live)) return undefined;
+  return differenceOf(live, state, { shunned: new Set(shunnedIn(live).map(({ hash }) => hash)) });
 }
 
 /**

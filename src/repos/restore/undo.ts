@@ -8,7 +8,7 @@ import { lastDoneRestore, type Restore } from '../../store/restores.ts';
 import { showInstant } from '../../system/instant.ts';
 import { type Newer, newerThan } from '../contents/receipts.ts';
 import { undoKept } from './kept.ts';
-import { changeBy, checkState, type PreparedRestore, withWhatStays } from './prepare.ts';
+import { changeBy, checkState, type PreparedRestore, withAccessOfToday } from './prepare.ts';
 
 /** A restore that can be taken back, and what was pushed since. */
 export type PreparedUndo = PreparedRestore & { newer: Newer };
@@ -24,7 +24,7 @@ export async function prepareUndo(forge: Forge, row: Repository): Promise<Prepar
     throw notThere(row.name, last);
   const state = join(forge.paths.data, file);
   const counts = await checkState(forge, row, state);
-  withWhatStays(forge, row, state);
+  withAccessOfToday(forge, row, state);
   return {
     id: randomUUID(),
     row,
