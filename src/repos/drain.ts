@@ -2,7 +2,7 @@ import { existsSync, statSync } from 'node:fs';
 import type { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isBusy, OperatorError } from '../errors.ts';
-import { recordLocks } from '../system/record-locks.ts';
+import { locksOn, recordLocks } from '../system/record-locks.ts';
 import { asOperatorError, openRepository } from './open.ts';
 
 /** How long a repository may stay in use after its name was closed: Fossil's longest request. Milliseconds. */
@@ -17,13 +17,18 @@ const connected = 128;
  * @throws OperatorError (busy) when somebody keeps it open
  */
 export async function waitForOthers(file: string, pid: number, wait = patience): Promise<void> {
-  await untilFree(file, wait, () => {
-    const inode = statSync(`${file}-shm`, { throwIfNoEntry: false })?.ino;
-    const locks = recordLocks().filter(
-      ({ inode: locked, bytes }) => locked === inode && bytes[0] <= connected && bytes[1] >= connected,
-    );
-    return !locks.some((lock) => lock.pid === pid) || locks.every((lock) => lock.pid === pid);
-  });
+  let alone = 0;
+  // The kernel tells of its locks in pieces, and one may be missing: what is free is free twice.
+  await untilFree(file, wait, () => (alone = isAlone(file, pid) ? alone + 1 : 0) === 2);
+}
+
+function isAlone(file: string, pid: number): boolean {
+  const shm = statSync(`${file}-shm`, { throwIfNoEntry: false });
+  if (shm === undefined) return true;
+  const owners = locksOn(recordLocks(), shm)
+    .filter(({ bytes }) => bytes[0] <= connected && bytes[1] >= connected)
+    .map((lock) => lock.pid);
+  return !owners.includes(pid) || owners.every((owner) => owner === pid);
 }
 
 /**
