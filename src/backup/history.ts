@@ -61,8 +61,11 @@ export async function readHeader(
   };
 }
 
-/** Some ways to copy a folder keep whole seconds, some file systems every other one; a copy without times is later. Milliseconds. */
-const precisionOf = (date: Date): number => (date.getTime() % 1000 === 0 ? 2_000 : 1);
+/** Some ways to copy a folder keep whole seconds; FAT keeps every other one, exFAT hundredths. A copy without times is later. Milliseconds. */
+function precisionOf(date: Date): number {
+  const time = date.getTime();
+  return time % 1000 === 0 ? 2_000 : time % 10 === 0 ? 10 : 1;
+}
 
 /**
  * The files that give a database as it was after a transaction, in the order in which they are laid over each other: the newest snapshot
