@@ -177,6 +177,7 @@ function handOver(
     const restored = parsed.restored.map(there);
     const repositories = parsed.repositories?.map(there);
     for (const { file } of [...restored, ...(repositories ?? [])]) refuseExisting(file);
+    for (const { bytes } of repositories ?? []) haveRoom(into, bytes, roomForFile);
     for (const { file } of restored) give(join(staged, basename(file)), file, into);
     tell(terminal(options.json), { ...parsed, restored, ...(repositories && { repositories }) });
   } finally {
