@@ -58,13 +58,14 @@ export async function adoptStrangers(
       findings.push(...(await settleStranger(forge, name, restOf(join(forge.paths.repos, name), now))));
     } catch (error) {
       // Whatever it is: one must not keep the others waiting.
+      const known = error instanceof OperatorError;
       findings.push({
         level: 'red',
         about: name,
-        what: `${name} was put into the folder, and can be neither adopted nor moved away: ${messageOf(error)}`,
-        next:
-          (error instanceof OperatorError ? error.next : undefined) ??
-          `It is tried again by itself; if it is of no use, move it away as root: ${join(forge.paths.repos, name)}`,
+        what: `${name} was put into the folder and can't be ${known ? 'adopted' : 'dealt with'}: ${messageOf(error)}`,
+        next: known
+          ? (error.next ?? 'It is tried again by itself.')
+          : `It is tried again by itself; if it is of no use, move it away as root: ${join(forge.paths.repos, name)}`,
       });
     }
   }

@@ -47,8 +47,8 @@ test('a silence ends it, output does not', async () => {
   expect(await ended(run({ ...shell('echo 1; sleep 60'), quiet: 500, timeout: 20_000 }))).toMatchObject({
     ended: 'took too long',
   });
-  const alone = shell('echo 1; sleep 0.3; echo "50% done"; sleep 2; echo 2');
-  const limits = { quiet: 1_000, quietUntil: '% done', timeout: 20_000 };
+  const alone = shell('echo 1; sleep 0.3; echo "50% done"; sleep 5; echo 2');
+  const limits = { quiet: 3_000, quietUntil: '% done', timeout: 20_000 };
   expect(await run({ ...alone, ...limits })).toMatchObject({ code: 0, stdout: '1\n50% done\n2' });
   const unheard = { ...limits, quietUntil: '% more' };
   expect(await ended(run({ ...alone, ...unheard }))).toMatchObject({ ended: 'took too long' });
