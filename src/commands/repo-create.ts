@@ -38,12 +38,16 @@ export async function repoCreate(options: GlobalOptions, name: string, flags: Fl
       }
       const reached = await origin.reach(forge);
       if (reached?.remote) await fromGit(forge, wish, reached, reached.remote, flags);
-      else await fromFossil(forge, wish, flags.follow === true ? reached : undefined);
+      else await fromFossil(forge, signingIn(wish, reached), flags.follow === true ? reached : undefined);
     });
   } finally {
     origin.discard();
   }
 }
+
+/** The same as who the flags name, not only the address. */
+const signingIn = (wish: NewRepositoryWish, reached: Reached | undefined): NewRepositoryWish =>
+  wish.from && reached?.address ? { ...wish, from: { ...wish.from, address: reached.address } } : wish;
 
 async function fromFossil(
   forge: Forge,

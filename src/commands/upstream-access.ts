@@ -4,7 +4,12 @@ import { OperatorError } from '../errors.ts';
 import type { Forge } from '../forge.ts';
 import { sealForUpstream } from '../mirror/upstream/credential.ts';
 import { isGit } from '../mirror/upstream/create.ts';
-import { type FossilAddress, type SourceForm, splitFossilUrl } from '../mirror/upstream/source.ts';
+import {
+  type FossilAddress,
+  signedInAddress,
+  type SourceForm,
+  splitFossilUrl,
+} from '../mirror/upstream/source.ts';
 import { type SplitUrl, splitRemoteUrl } from '../mirror/remote/address.ts';
 import { RemoteError } from '../mirror/remote/error.ts';
 import { listRemote, type Remote, withRemote } from '../mirror/remote/remote.ts';
@@ -55,6 +60,8 @@ function readKey(file: string): string {
 export type Reached = {
   upstream: Omit<Upstream, 'repository'>;
   remote: Remote | undefined;
+  /** Of Fossil: the address with who signs in. */
+  address?: Secret;
   /** Says why it can't be followed by the server's own user; left out where that is certain. */
   follows?: () => Promise<string | undefined>;
 };
@@ -96,7 +103,11 @@ function reachFossil(forge: Forge, address: FossilAddress, given: Given, flags: 
       exit: 'usage',
     });
   const sealedCredential = password ? sealForUpstream(forge, base.id, password) : null;
-  return { upstream: { ...base, user, sealedCredential }, remote: undefined };
+  return {
+    upstream: { ...base, user, sealedCredential },
+    remote: undefined,
+    address: signedInAddress({ url: address.url, user: user ?? undefined, password }),
+  };
 }
 
 function remoteFrom({ address, token }: SplitUrl, given: Given, flags: AccessFlags): Remote {

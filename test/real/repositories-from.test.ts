@@ -98,6 +98,22 @@ describe('--from an address', () => {
       token,
     );
 
+    const bare = new URL(source.cloneUrl);
+    bare.username = '';
+    const asked = [
+      '--json',
+      'repo',
+      'create',
+      'told',
+      '--from',
+      bare.href,
+      '--user',
+      'admin',
+      '--token-stdin',
+    ];
+    expect(await forge.told(`${token}\n`, ...asked)).toMatchObject({ code: 0 });
+    expect(artifacts((await forge.json<Shown>('repo', 'show', 'told')).path)).toEqual(artifacts(source.path));
+
     const wrong = source.cloneUrl.replace('://', '://admin:wr0ng-hush@');
     const refused = await forge.cli('repo', 'create', 'refused', '--from', wrong);
     expect(refused.code).toBe(1);

@@ -7,7 +7,6 @@ import { readRepository } from '../../repos/file.ts';
 import { removeDatabase } from '../../repos/make.ts';
 import { openRepository } from '../../repos/open.ts';
 import { scratch } from '../../repos/scratch.ts';
-import { type Secret, secret } from '../../secrets/secret.ts';
 import type { Repository } from '../../store/repositories.ts';
 import type { Upstream } from '../../store/upstreams.ts';
 import { CommandError } from '../../system/run.ts';
@@ -16,6 +15,7 @@ import { openedSecret } from './credential.ts';
 import { deliver, notDelivered } from './deliver.ts';
 import { UpstreamError } from './error.ts';
 import { makeUpstreamFolder, upstreamClone } from './place.ts';
+import { signedInAddress } from './source.ts';
 
 /** How long nothing may be heard, which from Fossil 2.25 on is the whole transfer, and how long it may take in all. Milliseconds. */
 const limits = { quiet: 60 * 60_000, timeout: 6 * 3_600_000 };
@@ -86,7 +86,11 @@ async function fetchInto(
   signal: AbortSignal | undefined,
 ): Promise<Pulled> {
   using home = scratch(forge.paths);
-  const from = addressOf(forge, upstream);
+  const from = signedInAddress({
+    url: upstream.url,
+    user: upstream.user ?? undefined,
+    password: openedSecret(forge, upstream),
+  });
   const pull = fossilPull(forge.config.programs.fossil, {
     ...{ file: clone, from, user: administratorLogin, home: home.path },
   });
@@ -104,16 +108,6 @@ async function fetchInto(
       throw explain(upstream, withoutSecret(error.stderr.trim(), forge, upstream));
     throw error;
   }
-}
-
-/** The address with who signs in. */
-function addressOf(forge: Forge, upstream: Upstream): Secret {
-  const password = openedSecret(forge, upstream);
-  if (upstream.user === null && password === undefined) return secret(upstream.url);
-  const url = new URL(upstream.url);
-  url.username = encodeURIComponent(upstream.user ?? administratorLogin);
-  if (password) url.password = encodeURIComponent(password.reveal());
-  return secret(url.href);
 }
 
 function withoutSecret(text: string, forge: Forge, upstream: Upstream): string {

@@ -41,6 +41,14 @@ export function splitFossilUrl(text: string): FossilAddress {
   return { url: url.href, user: user || undefined, password: password === '' ? undefined : secret(password) };
 }
 
+/** The address of a Fossil repository with who signs in there. */
+export function signedInAddress({ url, user, password }: FossilAddress): Secret {
+  const address = new URL(url);
+  address.username = encodeURIComponent(user ?? '');
+  if (password) address.password = encodeURIComponent(password.reveal());
+  return secret(address.href);
+}
+
 function decoded(text: string): string {
   try {
     return decodeURIComponent(text);
