@@ -115,7 +115,7 @@ describe('a replica that was emptied on purpose', () => {
       rmSync(join(paths.replica, name), { recursive: true, maxRetries: 20 });
     await eventually(
       async () => /not the one that was there/.test((await forge.cli('status')).stdout),
-      10_000,
+      30_000,
       'red',
     );
     const refused = await forge.cli('install', '--yes');
