@@ -177,7 +177,8 @@ describe('what can never be served', () => {
       'moved away after a while',
     );
     expect(await events()).toContain('cut.fossil was moved to');
-    expect((await forge.cli('status')).stdout).toContain('a-folder.fossil was put into the folder');
+    const isNamed = async () => (await forge.cli('status')).stdout.includes('a-folder.fossil was put into');
+    await eventually(isNamed, 10_000, 'the folder is named');
     rmdirSync(place('a-folder.fossil'));
     await eventually(async () => (await forge.cli('status')).code === 0, 10_000, 'all is well');
     await eventually(() => logged('rejected: cut.fossil was moved to') === 1, 10_000, 'the log says so');
