@@ -139,17 +139,23 @@ const left = (owner: Owner, me: Me, now: number): boolean =>
   owner.generation <= me.generation &&
   now - Date.parse(owner.heartbeat) > alive;
 
+/** What it says stays the same from look to look: when that one was last alive stands behind it. */
 function conflict(store: ReplicaStore, owner: Owner, me: Me, now: number): { message: string; next: string } {
-  const age = Math.max(0, now - Date.parse(owner.heartbeat));
-  const whose = `The replica at ${store.describe} belongs to the server on ${owner.hostname}, last alive ${ms(age, { long: true })} ago`;
-  return owner.instance === me.instance
+  const whose = `The replica at ${store.describe} belongs to the server on ${owner.hostname}`;
+  const last = `It was last alive ${ms(Math.max(0, now - Date.parse(owner.heartbeat)), { long: true })} ago.`;
+  if (owner.instance !== me.instance)
+    return {
+      message: `${whose} (instance ${owner.instance}).`,
+      next: `${last} All that is there stays. If that server is gone, bring it back here: fossilrepo install --from this address, with --endpoint if its storage needs one. Otherwise give this one another replica, or another prefix in it.`,
+    };
+  return owner.generation > me.generation
     ? {
-        message: `${whose}: a copy of this one, on another machine.`,
-        next: `Stop that one and try again after ${ms(alive, { long: true })}; two servers on one replica lose data.`,
+        message: `${whose}: this one was brought back there.`,
+        next: `${last} Turn this one off for good. What was pushed to it since is in its own files alone.`,
       }
     : {
-        message: `${whose} (instance ${owner.instance}).`,
-        next: `All that is there stays. If that server is gone, bring it back here: fossilrepo install --from this address, with --endpoint if its storage needs one. Otherwise give this one another replica, or another prefix in it.`,
+        message: `${whose}: a copy of this one, on another machine.`,
+        next: `${last} Stop that one and try again after ${ms(alive, { long: true })}; two servers on one replica lose data.`,
       };
 }
 

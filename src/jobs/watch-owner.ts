@@ -79,7 +79,7 @@ export function watchOwner(forge: Forge, changed: () => void): OwnerWatch {
       // One request that fails is no outage.
       if (ownership.is === 'unreachable' && failures < 2) return [];
       const { what, next } = ownership;
-      const held = isFenced(forge.store) ? ' Until then nothing is written there.' : '';
+      const held = isFenced(forge.store) ? ' Nothing is written there meanwhile.' : '';
       return [{ level: 'red', about: 'replica', what, next: `${next}${held}` }];
     },
     check,
