@@ -1,4 +1,3 @@
-import prettyMilliseconds from 'pretty-ms';
 import { withForge } from '../forge.ts';
 import type { DescribedPart } from '../mirror/describe-parts.ts';
 import { type DescribedMirror, describeMirror } from '../mirror/describe.ts';
@@ -6,7 +5,7 @@ import type { GlobalOptions } from '../server.ts';
 import { mirrorParts, type PartName } from '../store/mirror-parts.ts';
 import { mirrorsOf, servedMirrors } from '../store/mirrors.ts';
 import { findRepositoryById, getRepository } from '../store/repositories.ts';
-import { ago } from '../system/instant.ts';
+import { ago, untilThen } from '../system/instant.ts';
 import { table } from '../system/table.ts';
 
 /** `fossilrepo mirror list [REPO]`: how each mirror stands. */
@@ -77,6 +76,5 @@ function untilNext(one: DescribedMirror, now: number): string {
   if (waiting.length === 0) return '-';
   const times = waiting.flatMap((at) => (at === null ? [] : [Date.parse(at)]));
   if (times.length === 0) return 'when mended';
-  const left = Math.min(...times) - now;
-  return left <= 0 ? 'now' : `in ${prettyMilliseconds(left, { compact: true })}`;
+  return untilThen(Math.min(...times), now);
 }

@@ -98,18 +98,20 @@ async function restoreInPlace(
 }
 
 function checkFlags(names: readonly string[], flags: RestoreFlags): void {
-  const problem =
-    (flags.at === undefined) === !flags.undo
-      ? 'Give either --at TIME or --undo.'
-      : flags.all === names.length > 0
-        ? 'Name the repositories, or say --all.'
-        : flags.undo && (flags.all || flags.into !== undefined)
-          ? '--undo takes back the last restore of the repositories that are named, in their place.'
-          : flags.into !== undefined && (flags.as !== undefined || flags.inTrash || flags.shun)
-            ? '--into only writes files: what is served, and in the trash, stays as it is.'
-            : flags.as !== undefined && names.length !== 1
-              ? '--as is for one repository.'
-              : undefined;
+  const problems: [boolean, string][] = [
+    [(flags.at === undefined) === !flags.undo, 'Give either --at TIME or --undo.'],
+    [flags.all === names.length > 0, 'Name the repositories, or say --all.'],
+    [
+      flags.undo && (flags.all || flags.into !== undefined),
+      '--undo takes back the last restore of the repositories that are named, in their place.',
+    ],
+    [
+      flags.into !== undefined && (flags.as !== undefined || flags.inTrash || flags.shun),
+      '--into only writes files: what is served, and in the trash, stays as it is.',
+    ],
+    [flags.as !== undefined && names.length !== 1, '--as is for one repository.'],
+  ];
+  const [, problem] = problems.find(([is]) => is) ?? [];
   if (problem !== undefined)
     throw new OperatorError(problem, {
       next: 'fossilrepo restore demo --at 2026-11-21T14:00, fossilrepo restore demo --undo, fossilrepo restore --all --at 15m',

@@ -1,6 +1,5 @@
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
-import prettyMilliseconds from 'pretty-ms';
 import type { Forge } from '../forge.ts';
 import { checkinsBehind } from '../mirror/behind.ts';
 import { nextTryOf } from '../mirror/describe.ts';
@@ -9,7 +8,7 @@ import { waitsForHand } from '../plan/sync.ts';
 import { type Mirror, servedMirrors } from '../store/mirrors.ts';
 import { partsOf } from '../store/mirror-parts.ts';
 import { findRepositoryById } from '../store/repositories.ts';
-import { ago } from '../system/instant.ts';
+import { ago, isoOrNull, untilThen } from '../system/instant.ts';
 import { levelOf } from './failing.ts';
 import type { Finding } from './finding.ts';
 
@@ -93,10 +92,11 @@ const changedAt = (file: string): number =>
   Math.max(...[file, `${file}-wal`].map((path) => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0));
 
 export function summaryOfMirrors(seen: readonly MirrorSeen[], now: number): MirrorsSummary {
-  const failing = seen.filter(({ mirror, partsFail }) => mirror.error !== null || partsFail);
+  const fails = ({ mirror, partsFail }: MirrorSeen) => mirror.error !== null || partsFail;
+  const failing = seen.filter(fails);
   return {
     mirrors: seen.length,
-    current: seen.filter((one) => !failing.includes(one) && one.differsSince === null).length,
+    current: seen.filter((one) => !fails(one) && one.differsSince === null).length,
     failing: failing.length,
     failures: failing.flatMap((one) => failureOf(one, now)),
   };
@@ -106,14 +106,12 @@ function failureOf({ repository, mirror, behind }: MirrorSeen, now: number): Mir
   const { name, error, failingSince, okAt } = mirror;
   if (error === null) return [];
   const times = {
-    failingSince: iso(failingSince),
-    lastSuccess: iso(okAt),
-    nextTry: iso(nextTryOf(mirror, now)),
+    failingSince: isoOrNull(failingSince),
+    lastSuccess: isoOrNull(okAt),
+    nextTry: isoOrNull(nextTryOf(mirror, now)),
   };
   return [{ repository, mirror: name, error, ...times, behind }];
 }
-
-const iso = (at: number | null): string | null => (at === null ? null : new Date(at).toISOString());
 
 /** What fails (red after a day), what was found wrong, and whether anybody tries at all. */
 export function mirrorFindings(seen: readonly MirrorSeen[], now: number): Finding[] {
@@ -173,10 +171,8 @@ function standing(members: readonly MirrorSeen[], now: number): string {
   ].join(', ');
 }
 
-function untilNext(members: readonly MirrorSeen[], now: number): string {
-  const left = Math.min(...members.map(({ mirror }) => nextTryOf(mirror, now) ?? now)) - now;
-  return left <= 0 ? 'now' : `in ${prettyMilliseconds(left, { compact: true })}`;
-}
+const untilNext = (members: readonly MirrorSeen[], now: number): string =>
+  untilThen(Math.min(...members.map(({ mirror }) => nextTryOf(mirror, now) ?? now)), now);
 
 const untriedFinding = (late: readonly MirrorSeen[]): Finding => ({
   level: 'yellow',

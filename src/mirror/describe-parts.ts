@@ -3,6 +3,7 @@ import { mirrorHost } from '../store/mirror-hosts.ts';
 import { mirrorPart, type PartName } from '../store/mirror-parts.ts';
 import type { Mirror } from '../store/mirrors.ts';
 import { wikiPlace, wikiUrl } from './wiki/sync.ts';
+import { isoOrNull } from '../system/instant.ts';
 
 /** How one part stands. Instants are ISO 8601. */
 export type DescribedPart = {
@@ -31,13 +32,17 @@ export function describeParts({ store }: Pick<Forge, 'store'>, mirror: Mirror): 
     tickets: mirror.tickets ? partOf({ store }, mirror, 'tickets') : null,
     wiki: mirror.wiki ? { ...partOf({ store }, mirror, 'wiki'), place } : null,
     host: host ? { kind: host.kind, api: host.api, project: host.path } : null,
-    tokenExpires: iso(host?.expiresAt ?? null),
+    tokenExpires: isoOrNull(host?.expiresAt ?? null),
   };
 }
 
 function partOf({ store }: Pick<Forge, 'store'>, { id }: Mirror, part: PartName): DescribedPart {
   const { count, okAt, error, failingSince, nextTryAt } = mirrorPart(store, id, part);
-  return { count, lastSuccess: iso(okAt), error, failingSince: iso(failingSince), nextTry: iso(nextTryAt) };
+  return {
+    count,
+    lastSuccess: isoOrNull(okAt),
+    error,
+    failingSince: isoOrNull(failingSince),
+    nextTry: isoOrNull(nextTryAt),
+  };
 }
-
-const iso = (at: number | null): string | null => (at === null ? null : new Date(at).toISOString());

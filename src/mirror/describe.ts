@@ -6,6 +6,7 @@ import type { Repository } from '../store/repositories.ts';
 import { behindOf } from './behind.ts';
 import { describeParts, type DescribedParts } from './describe-parts.ts';
 import { pinnedHostKeys } from './remote/host-keys.ts';
+import { isoOrNull } from '../system/instant.ts';
 
 /** A mirror as `mirror list --json` and `mirror show --json` tell it. Instants are ISO 8601. */
 export type DescribedMirror = DescribedParts & {
@@ -60,21 +61,28 @@ export function describeMirror(
       fingerprint,
     })),
     ok: error !== null ? false : mirror.okAt === null ? null : true,
-    lastSuccess: iso(mirror.okAt),
-    lastTry: iso(mirror.triedAt),
-    lastCompared: iso(mirror.comparedAt),
-    failingSince: iso(mirror.failingSince),
-    nextTry: iso(nextTryOf(mirror, now)),
+    lastSuccess: isoOrNull(mirror.okAt),
+    lastTry: isoOrNull(mirror.triedAt),
+    lastCompared: isoOrNull(mirror.comparedAt),
+    failingSince: isoOrNull(mirror.failingSince),
+    nextTry: isoOrNull(nextTryOf(mirror, now)),
     behind: behind?.checkins ?? null,
     refsBehind: behind?.refs ?? null,
     rewound:
       mirror.rewoundAt === null
         ? null
-        : { at: iso(mirror.rewoundAt) ?? '', to: iso(mirror.rewoundTo ?? mirror.rewoundAt) ?? '' },
+        : {
+            at: isoOrNull(mirror.rewoundAt) ?? '',
+            to: isoOrNull(mirror.rewoundTo ?? mirror.rewoundAt) ?? '',
+          },
     verified:
       mirror.verifiedAt === null
         ? null
-        : { at: iso(mirror.verifiedAt) ?? '', ok: mirror.verifyError === null, error: mirror.verifyError },
+        : {
+            at: isoOrNull(mirror.verifiedAt) ?? '',
+            ok: mirror.verifyError === null,
+            error: mirror.verifyError,
+          },
   };
 }
 
@@ -86,5 +94,3 @@ export function nextTryOf(
   if (mirror.errorKind !== null) return waitsForHand(mirror) ? null : (mirror.nextTryAt ?? now);
   return mirror.comparedAt === null ? now : mirror.comparedAt + comparisonPause;
 }
-
-const iso = (at: number | null): string | null => (at === null ? null : new Date(at).toISOString());

@@ -6,6 +6,7 @@ import { addressingOf } from '../health/outside.ts';
 import type { Repository } from '../store/repositories.ts';
 import { readRepository, repositoryBytes } from './file.ts';
 import { type Addressing, cloneCommand, repositoryUrl } from './urls.ts';
+import { isoOrNull } from '../system/instant.ts';
 
 /** A repository as `repo show --json` and the UI tell it. */
 export type DescribedRepository = {
@@ -67,7 +68,7 @@ export function describeWith(
     ...aboutRow({ config, paths }, repository, addressing),
     checkins,
     bytes,
-    lastActivity: lastActivity === null ? null : new Date(lastActivity).toISOString(),
+    lastActivity: isoOrNull(lastActivity),
   };
 }
 

@@ -50,3 +50,11 @@ export function showInstant(instant: Date): string {
 /** How long ago an instant was, in its largest unit, for a column: `2h ago`. @param instant ISO 8601; one in the future is now */
 export const ago = (instant: string, now = Date.now()): string =>
   `${prettyMilliseconds(Math.max(0, now - Date.parse(instant)), { compact: true })} ago`;
+
+/** How long it is until an instant, for a column: `in 2h`, or `now`. @param at milliseconds since 1970, as `now` */
+export const untilThen = (at: number, now: number): string =>
+  at <= now ? 'now' : `in ${prettyMilliseconds(at - now, { compact: true })}`;
+
+/** An instant that may be missing, for JSON. @param at milliseconds since 1970 @returns ISO 8601 */
+export const isoOrNull = (at: number | null): string | null =>
+  at === null ? null : new Date(at).toISOString();

@@ -2,6 +2,7 @@ import { showSchedule } from '../../plan/schedule.ts';
 import type { Repository } from '../../store/repositories.ts';
 import type { Upstream } from '../../store/upstreams.ts';
 import { pinnedHostKeys } from '../remote/host-keys.ts';
+import { isoOrNull } from '../../system/instant.ts';
 
 /** An upstream as `upstream show --json` tells it. Instants are ISO 8601. Never with its credential. */
 export type DescribedUpstream = {
@@ -38,12 +39,10 @@ export function describeUpstream(row: Pick<Repository, 'name'>, one: Upstream): 
       fingerprint,
     })),
     ok: error !== null ? false : one.okAt === null ? null : true,
-    lastSuccess: iso(one.okAt),
-    lastTry: iso(one.triedAt),
-    lastNews: one.cameAt === null ? null : { at: iso(one.cameAt) ?? '', what: one.came ?? '' },
-    failingSince: iso(one.failingSince),
-    nextTry: iso(error === null ? (one.triedAt ?? one.createdAt) + one.everyMs : one.nextTryAt),
+    lastSuccess: isoOrNull(one.okAt),
+    lastTry: isoOrNull(one.triedAt),
+    lastNews: one.cameAt === null ? null : { at: isoOrNull(one.cameAt) ?? '', what: one.came ?? '' },
+    failingSince: isoOrNull(one.failingSince),
+    nextTry: isoOrNull(error === null ? (one.triedAt ?? one.createdAt) + one.everyMs : one.nextTryAt),
   };
 }
-
-const iso = (at: number | null): string | null => (at === null ? null : new Date(at).toISOString());
