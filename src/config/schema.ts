@@ -64,7 +64,7 @@ export const configSchema = z
         repositories: port
           .default(81)
           .describe(
-            'Local mode only: repositories as http://localhost:PORT/NAME where NAME.localhost does not resolve.',
+            'Local mode only: repositories as http://localhost:PORT/NAME (https with tls: internal) where NAME.localhost does not resolve.',
           ),
         fossil: port.default(21100).describe('Fossil, on loopback.'),
         ask: port

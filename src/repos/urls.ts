@@ -5,9 +5,8 @@ export type Addressing = 'names' | 'paths';
 
 /** The forge's own address, without a slash at the end. */
 export function forgeUrl(config: Pick<Config, 'tls' | 'domain' | 'ports'>): string {
-  return config.tls === 'off'
-    ? `http://${config.domain}${port(config.ports.http, 80)}`
-    : `https://${config.domain}${port(config.ports.https, 443)}`;
+  const usual = config.tls === 'off' ? port(config.ports.http, 80) : port(config.ports.https, 443);
+  return `${scheme(config)}://${config.domain}${usual}`;
 }
 
 /** Where a repository is cloned from and looked at; nobody's name in it. */
@@ -16,7 +15,7 @@ export function repositoryUrl(
   name: string,
   addressing: Addressing,
 ): string {
-  if (addressing === 'paths') return `http://localhost:${config.ports.repositories}/${name}`;
+  if (addressing === 'paths') return `${scheme(config)}://localhost:${config.ports.repositories}/${name}`;
   return forgeUrl(config).replace('://', `://${name}.`) + '/';
 }
 
@@ -32,5 +31,7 @@ export function cloneCommand(url: string, name: string, login: string | undefine
 /** An address with a login in it. */
 export const withLogin = (url: string, login: string): string =>
   url.replace('://', `://${encodeURIComponent(login)}@`);
+
+const scheme = ({ tls }: Pick<Config, 'tls'>) => (tls === 'off' ? 'http' : 'https');
 
 const port = (number: number, usual: number) => (number === usual ? '' : `:${number}`);

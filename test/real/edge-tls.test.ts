@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { connect } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { caddyRoot } from '../../src/programs/caddy.ts';
+import { repositoryUrl, withLogin } from '../../src/repos/urls.ts';
 import { ask, askRaw } from './edge-ask.ts';
 import { dev, type Stage, startStage } from './edge-stage.ts';
 import { type Pebble, startPebble } from './pebble.ts';
@@ -253,5 +254,10 @@ describe('the server’s own authority for localhost', () => {
     const byPath = await ask({ port: repositories, host: 'localhost', path: '/alpha/timeline', ca: root });
     expect(byPath.status).toBe(200);
     expect(byPath.text).toContain(`<base href="https://localhost:${repositories}/alpha/timeline"`);
+    const roots = join(stage.folder, 'roots.pem');
+    writeFileSync(roots, root);
+    const url = withLogin(repositoryUrl(stage.config, 'alpha', 'paths'), dev.login);
+    const clone = ['clone', url.replace('@', `:${dev.password}@`), join(stage.folder, 'by-path.fossil')];
+    await stage.fossil(clone, { env: { SSL_CERT_FILE: roots } });
   });
 });

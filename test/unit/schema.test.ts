@@ -66,6 +66,10 @@ const written: readonly string[] = [
   INSERT INTO sync_run(id, mirror, part, at, why, error, refs, pushed, commits, bytes, issues_made, issues_changed, comments_made, took_ms)
     VALUES (5, 'm1', 'tickets', 7, 'asked', NULL, '[]', 0, 0, NULL, 1, 2, 3, 4);
   `,
+  `
+  INSERT INTO restore(id, repository, kind, at, begun_at, ended_at, outcome, interrupted, undo_file, receipt, was) VALUES
+    ('c', 'r1', 'restore', 1, 5, 6, 'done', 0, 'work/undo/c.fossil', 8, 'damaged');
+  `,
 ];
 
 let folder: string;
@@ -131,7 +135,10 @@ test.each(versions)('a database of version %i is opened, and everything in it is
   expect(allRepositories(store).map(({ id }) => id)).toEqual(expect.arrayContaining(['r1', 'r2', 'r3']));
   expect(listMembers(store, { disabled: true }).map(({ login }) => login)).toEqual(['admin', 'eve']);
   expect(newestEvents(store, 9)).toHaveLength(2);
-  expect(restoresOf(store, 'r1')).toHaveLength(since(2, 2));
+  expect(restoresOf(store, 'r1').map(({ was }) => was)).toEqual([
+    ...(version >= 2 ? ['whole', 'whole'] : []),
+    ...(version >= 9 ? ['damaged'] : []),
+  ]);
   expect(lastVerifications(store).size).toBe(since(3, 2));
   expect(servedMirrors(store)).toHaveLength(since(4, 2));
   expect(pushedRefs(store, 'm1')).toHaveLength(since(4, 1));
@@ -160,5 +167,6 @@ test('what a version brought is never changed: servers have those tables', () =>
     'bb3822137ec05b54',
     '0b4cf86774776e6c',
     '7fa68c86ccff650b',
+    '0cf7c2feb290c55e',
   ]);
 });
