@@ -61,9 +61,13 @@ check_server() {
       fail "This is ${PRETTY_NAME:-an unknown system}; fossilrepo installs on Debian 12 (bookworm) and Debian 13 (trixie)." 'Use a server with Debian 12 or 13.'
       ;;
   esac
-  case $(dpkg --print-architecture) in
-    amd64 | arm64) ;;
-    *) fail "This is $(dpkg --print-architecture); fossilrepo runs on amd64 (x86_64) and arm64 (aarch64)." 'Use a server of one of these architectures.' ;;
+  # Both: a 32-bit Debian may run on a 64-bit kernel, and pip goes by what the kernel says.
+  case "$(dpkg --print-architecture) $(uname -m)" in
+    'amd64 x86_64' | 'arm64 aarch64') ;;
+    *)
+      fail "This is Debian for $(dpkg --print-architecture) on $(uname -m); fossilrepo runs on amd64 (x86_64) and arm64 (aarch64)." \
+        'Use a server of one of these architectures; leave a 32-bit personality (setarch, linux32).'
+      ;;
   esac
   for part in $required; do
     [ -e "$source/$part" ] || fail "$source/$part is missing: this is no whole copy of fossilrepo." 'Unpack the archive, or clone, again.'
@@ -78,7 +82,8 @@ check_disk() {
   folder=$home
   while [ ! -d "$folder" ]; do folder=$(dirname "$folder"); done
   free=$(df -Pk "$folder" | awk 'NR == 2 { print int($4 / 1024) }')
-  [ "$free" -ge 1500 ] || fail "$folder has $free MB free; the program needs 1500 MB while it is put there." "Make room below $folder."
+  [ "$free" -ge 1500 ] ||
+    fail "$folder has $free MB free; the program needs 1500 MB while it is put there." "Make room below $folder, and run the same command again."
 }
 
 # ---- system packages -----------------------------------------------------------------------------------------------------
@@ -244,6 +249,7 @@ done
 
 check_server
 if [ -n "$dry_run" ]; then
+  if ! up_to_date; then check_disk; fi
   say_what_would_be_added
   if [ -n "$bootstrap_only" ]; then exit 0; fi
   if [ -x "$home/bin/fossilrepo" ]; then exec "$home/bin/fossilrepo" install "$@"; fi
@@ -258,11 +264,11 @@ if ! flock -n 9; then
   say 'waiting for another install.sh to end'
   flock -w 600 9 || fail 'Another install.sh has been running for ten minutes.' "Look at $log; run the same command again when it has ended."
 fi
+if ! up_to_date; then check_disk; fi
 mkdir -p "$(dirname "$log")"
 touch "$log"
 chmod 640 "$log"
 
-if ! up_to_date; then check_disk; fi
 add_packages
 put_program
 rm -rf "$new" "$new.old"

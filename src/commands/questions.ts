@@ -1,6 +1,7 @@
 import { confirm, input, password, select } from '@inquirer/prompts';
 import type { Answers } from '../config/answers.ts';
 import { OperatorError } from '../errors.ts';
+import { recipientOf } from '../secrets/bundle/format.ts';
 import { type Secret, secret } from '../secrets/secret.ts';
 import type { StorageCredentials } from '../secrets/storage.ts';
 
@@ -68,22 +69,52 @@ async function askForReplica(defaultFolder: string, trial: boolean): Promise<str
 /** The storage's keys, from the person at the terminal. */
 export async function askForKeys(): Promise<StorageCredentials> {
   const id = await input({ message: 'Access key ID of the storage', required: true }, terminal);
-  return { id, secret: secret(await password({ message: 'Secret access key', mask: true }, terminal)) };
+  const key = await password(
+    {
+      message: 'Secret access key',
+      mask: true,
+      validate: (text) => text !== '' || "It can't be empty.",
+    },
+    terminal,
+  );
+  return { id, secret: secret(key) };
 }
 
-/** The recovery key that install showed. @throws OperatorError (usage) when nobody is there */
+/** The recovery key that install showed; what is none is asked for again. @throws OperatorError (usage) when nobody is there */
 export async function askForRecoveryKey(): Promise<Secret> {
   if (!somebodyIsThere())
     throw new OperatorError('The recovery key is needed.', {
       next: 'Give it with --recovery-key FILE, or - for standard input.',
       exit: 'usage',
     });
-  return secret(await password({ message: 'Recovery key (AGE-SECRET-KEY-1…)', mask: true }, terminal));
+  const key = await password(
+    { message: 'Recovery key (AGE-SECRET-KEY-1…)', mask: true, validate: isRecoveryKey },
+    terminal,
+  );
+  return secret(key);
 }
 
-/** The token that a Git remote knows a mirror by; undefined when the person has none. */
+/** @returns true, or what is wrong with it */
+async function isRecoveryKey(text: string): Promise<true | string> {
+  try {
+    await recipientOf(secret(text));
+    return true;
+  } catch (error) {
+    if (error instanceof OperatorError) return `${error.message} ${error.next ?? ''}`.trim();
+    throw error;
+  }
+}
+
+/** The token that a Git remote knows this server by; undefined when the person has none. */
 export async function askForToken(host: string): Promise<Secret | undefined> {
-  const token = await password({ message: `Token for ${host} (empty: none)`, mask: true }, terminal);
+  const token = await password(
+    {
+      message: `Token for ${host} (empty: none)`,
+      mask: true,
+      validate: (text) => !/[\s\p{Cc}]/u.test(text.trim()) || 'A token is one word.',
+    },
+    terminal,
+  );
   return token.trim() === '' ? undefined : secret(token.trim());
 }
 

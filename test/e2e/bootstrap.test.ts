@@ -47,7 +47,27 @@ describe.each(suites)('install.sh on a fresh %s', (suite) => {
     await guest.must('rm /usr/local/bin/fossilrepo');
     expect(taken.code).toBe(1);
     expect(taken.stderr).toContain("/usr/local/bin/fossilrepo exists and is not fossilrepo's.");
+
+    // A shell of a 32-bit personality: pip would find no program for it.
+    const narrow = await guest.run(`setarch linux32 ${install} --yes`);
+    expect(narrow.code).toBe(1);
+    expect(narrow.stderr).toMatch(/^error: This is Debian for a\w+64 on (i686|armv\w+); fossilrepo runs on/);
+    expect(narrow.stderr).toContain('next:  Use a server of one of these architectures; leave a 32-bit');
+
+    await guest.must('mount -t tmpfs -o size=1400m,mode=0755 tmpfs /opt');
+    const full = [await guest.run(`${install} --yes`), await guest.run(`${install} --dry-run`)];
+    const put = await guest.must('ls -A /opt; umount /opt');
+    for (const said of full)
+      expect(said).toEqual({
+        code: 1,
+        stdout: '',
+        stderr:
+          'error: /opt has 1400 MB free; the program needs 1500 MB while it is put there.\n' +
+          'next:  Make room below /opt, and run the same command again.',
+      });
+    expect(put).toBe('');
     expect((await guest.run('ls -d /opt/fossilrepo* /var/log/fossilrepo')).stdout).toBe('');
+    expect(lines(await guest.must(packages))).toEqual(before);
   });
 
   test('--dry-run says what would be added and changes nothing', async () => {

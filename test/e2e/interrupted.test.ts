@@ -87,13 +87,17 @@ describe.each(suites)('what is interrupted on a fresh %s', (suite) => {
     expect(await guest.must(inventory)).toBe(was);
   });
 
-  test('an account of a person with a service’s name, and a port in use, are refused before anything is touched', async () => {
+  test('an account of a person with a service’s name, a replica that units don’t see and a port in use are refused before anything is touched', async () => {
     await guest.must('useradd --create-home fossil');
     const was = await guest.must(inventory);
     const account = await guest.run('fossilrepo install --yes');
     expect(account.code).toBe(4);
     expect(account.stderr).toContain('There is a user fossil');
     expect(account.stderr).toContain('usermod --login ANOTHER fossil');
+    const hidden = await guest.run('fossilrepo install --yes --replica file:///root/replica');
+    expect(hidden.stderr).toContain(
+      "The replica can't be /root/replica: the server's units see nothing of /root.",
+    );
     expect(await guest.must(inventory)).toBe(was);
     await guest.must('userdel --remove fossil');
     const port = await guest.run(

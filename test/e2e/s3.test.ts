@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { recipientOf } from '../../src/secrets/bundle/format.ts';
+import { secret } from '../../src/secrets/secret.ts';
 import { type S3, startS3 } from '../real/s3.ts';
 import { keys as press } from '../real/terminal.ts';
 import { type Guest } from './guest.ts';
@@ -7,6 +9,7 @@ import { bareServer, checkout, green, inventory, mainPids, red, untilStatus } fr
 let guest: Guest;
 let s3: S3;
 let flags: string;
+let recoveryKey: string;
 beforeAll(async () => {
   s3 = await startS3();
   guest = await bareServer('trixie');
@@ -61,9 +64,30 @@ test('asks for the replica in S3 and its keys, which are on no screen and in no 
   expect(screen).toContain('with the password');
   expect(screen).not.toContain('is no backup');
   expect(screen).not.toContain(s3.secretAccessKey);
+  const [shown = '', ...more] = screen.match(/AGE-SECRET-KEY-1\w+/g) ?? [];
+  expect(more).toEqual([]);
+  expect(screen).toContain(`The recovery key is ${shown}`);
+  recoveryKey = shown;
+  expect(screen).toContain('It is shown this once: keep it off this machine.');
   await guest.must('kill $(cat /root/watcher)');
   await untilStatus(guest, green, 60_000);
   expect(await guest.must('sort -n /root/seen | tail -n 1')).toBe('0');
+});
+
+test('the recovery key was shown for good: it is what opens the bundle, is nowhere on the server, and is not shown again', async () => {
+  const recipient = await recipientOf(secret(recoveryKey));
+  const known = await guest.must('fossilrepo --json backup recovery-key');
+  expect(JSON.parse(known)).toMatchObject({ recipient, shown: true });
+  await guest.must(`umask 077; mkdir /run/shown; printf %s '${recoveryKey}' >/run/shown/pattern`);
+  const found = await guest.must(
+    'find /etc /var /data /opt/fossilrepo /root /tmp /run -xdev -path /run/shown -prune -o -type f -exec grep -lFf /run/shown/pattern {} + || true',
+  );
+  expect(found).toBe('');
+  await using again = await guest.terminal('fossilrepo install');
+  const { code, screen } = await again.ended();
+  expect(code, screen).toBe(0);
+  expect(screen).toContain('Nothing to do');
+  expect(screen).not.toMatch(/AGE-SECRET-KEY|It is shown this once/);
 });
 
 test('the keys are in no file that others can read, and in no environment', async () => {

@@ -150,7 +150,7 @@ describe('install, left by Ctrl-C', () => {
     // Storage is the first choice of who has a domain.
     await terminal.answers('Where shall every commit go?', keys.enter);
     await terminal.answers('Address (s3://BUCKET/PREFIX)', 'forge', keys.enter);
-    await terminal.answers('It begins with s3://', '\u0015', 's3://forge/one', keys.enter);
+    await terminal.answers('It begins with s3://', keys.eraseLine, 's3://forge/one', keys.enter);
     await terminal.answers('Endpoint of the storage', keys.enter);
     await terminal.answers('Access key ID of the storage', 'AKIDFORGE', keys.enter);
     await terminal.answers('Secret access key', 'hush-hush');
@@ -172,4 +172,16 @@ test('a replica within what is the server’s own is refused', async () => {
   );
   expect(said.code).toBe(4);
   expect(said.stderr).toContain(`The replica can't be in ${forge.root}/var/lib/fossilrepo`);
+});
+
+test.each([
+  ['/dev/null/x', "/dev is the system's own"],
+  ['/proc/foo', "/proc is the system's own"],
+  ['/nowhere/at/all', 'There is no folder /nowhere/at for the replica.'],
+])('a replica that can be none is refused at once, with what to do: %s', async (folder, why) => {
+  await using forge = await startForge({ up: false });
+  const said = await forge.cli('install', '--yes', '--dry-run', '--replica', `file://${folder}`);
+  expect(said.code).toBe(4);
+  expect(said.stderr).toContain(why);
+  expect(said.stderr).toMatch(/next: +\S/);
 });

@@ -10,7 +10,13 @@ const patience = 60_000;
 export type Terminal = ReturnType<typeof openTerminal>;
 
 /** What keys send. */
-export const keys = { enter: '\r', up: '\u001B[A', down: '\u001B[B', interrupt: '\u0003' } as const;
+export const keys = {
+  enter: '\r',
+  up: '\u001B[A',
+  down: '\u001B[B',
+  interrupt: '\u0003',
+  eraseLine: '\u0015',
+} as const;
 
 /**
  * @param before what enters where the command is to run: another user, a guest; `[]` for here
