@@ -110,6 +110,10 @@ async function applyStep(step: Step, machine: Machine, done: Done): Promise<void
       await run({ ...systemctl('disable', '--now', ...plainUnits, ...partNames.map(unitOf)), accept: [1] });
       await run(resetFailed);
       return;
+    case 'standing':
+      await run(systemctl('enable', ...step.units));
+      await run(systemctl('start', ...step.units));
+      return;
     case 'part':
       await actOn(step, machine, done);
       return;

@@ -24,7 +24,7 @@ export async function planServer(
   { parts = true, keys }: { parts?: boolean; keys?: StorageCredentials | undefined } = {},
 ): Promise<ServerPlan> {
   const wanted = wantedServer(wishOf(server, configText, keys)).filter(
-    (thing) => parts || thing.is !== 'part',
+    (thing) => parts || (thing.is !== 'part' && thing.is !== 'standing'),
   );
   const found = await inspect(wanted, server.paths, server.supervisor);
   return { wanted, found, steps: planChanges(wanted, found) };

@@ -17,6 +17,7 @@ import { planServer } from './plan-and-apply.ts';
 import { isRoot } from '../system/identity.ts';
 import { cleanEnvironment } from '../system/run.ts';
 import { renewBundle } from './seal-bundle.ts';
+import { stopping } from './stopping.ts';
 import { takeOwnership } from './take-ownership.ts';
 
 /** How often what is secret is compared with what was sealed, as a timer does it with systemd. Milliseconds. */
@@ -31,6 +32,9 @@ export async function up(
   options: GlobalOptions,
   { configText, keys }: { configText?: string; keys?: StorageCredentials | undefined } = {},
 ): Promise<void> {
+  // First of all: as a container's PID 1 we get no signal that we don't listen for.
+  const ending = stopping();
+  const stopped = once(ending, 'abort');
   const server = prepare(options, configText);
   if (server.supervisor.kind === 'systemd')
     throw new OperatorError('On this machine systemd runs the server.', {
@@ -43,12 +47,12 @@ export async function up(
   await withLock(server.paths, 'up', 0, async () => {
     await withLock(server.paths, 'changes', 60_000, async () => {
       // Twice: Litestream's configuration needs the instance that the first round makes.
-      for (let round = 0; round < 2; round++)
+      for (let round = 0; round < 2 && !ending.aborted; round++)
         await applySteps((await planServer(server, text, { parts: false, keys })).steps, server);
       // All of them start now.
       forgetDue(server.paths);
     });
-    const stopped = signalled();
+    if (ending.aborted) return;
     // Before Litestream starts: it would write to a replica that isn't ours.
     const judge = ownProcess(options, ['judge-replica'], warmed(server.paths));
     await Promise.race([once(judge, 'exit'), stopped]);
@@ -93,8 +97,3 @@ function prepare(options: GlobalOptions, configText: string | undefined): Server
   if (configText !== undefined) return serverWith(configText, options);
   return existsSync(paths.config) ? openServer(options) : serverWith(firstConfig(isRoot()), options);
 }
-
-const signalled = () =>
-  new Promise<void>((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => resolve());
-  });

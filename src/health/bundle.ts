@@ -41,7 +41,7 @@ export function bundleFindings(seen: BundleSeen, since: number, now: number): Fi
           {
             ...red,
             what: `What is secret here has not been sealed for the replica for ${ms(unlooked, { long: true })}.`,
-            next: 'Read why with: systemctl status fossilrepo-bundle',
+            next: 'If its timer does not run, fossilrepo apply starts it. Else read why with: systemctl status fossilrepo-bundle',
           },
         ]
       : []),

@@ -52,6 +52,7 @@ export async function inspect(
     due: readDue(paths),
     instance: existsSync(paths.database) && hasAdministrator(paths),
     parts: await supervisor.states(),
+    atRest: await supervisor.atRest(),
   };
 }
 

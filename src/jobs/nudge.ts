@@ -11,10 +11,12 @@ const pause = 15_000;
  * Litestream's own intervals, half a second at the median; with it nothing is lost when the kernel drops an event, only that wait is back.
  * What can't be sent within some seconds is tried again, so that `sent` is told of it after an outage, too.
  * @param sent told how far a file is in the replica after each
+ * @param failed told when the kernel lets the folder be watched no more: then only the wait is back
  */
 export function nudgeReplication(
   forge: Pick<Forge, 'paths' | 'litestream'>,
   sent: (file: string, txid: number) => void,
+  failed: (error: unknown) => void,
 ): FSWatcher {
   const busy = new Set<string>();
   const again = new Set<string>();
@@ -44,5 +46,5 @@ export function nudgeReplication(
   };
   return watch(forge.paths.repos, (_event, name) => {
     if (name?.endsWith('.fossil-wal')) void send(join(forge.paths.repos, name.slice(0, -'-wal'.length)));
-  });
+  }).on('error', failed);
 }

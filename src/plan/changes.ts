@@ -19,6 +19,8 @@ export type Found = {
   due: Partial<Record<PartName, 'reload' | 'restart'>>;
   /** `outdated`: it runs, but with other arguments than wanted. */
   parts: ReadonlyMap<PartName, 'running' | 'stopped' | 'outdated'>;
+  /** Units besides the parts that don't run, or wouldn't after a boot. */
+  atRest: ReadonlySet<string>;
 };
 
 /** The steps from what is found to what is wanted, in the order of the wanted list, parts last. Nothing to do: an empty list. */
@@ -38,7 +40,7 @@ export function planChanges(wanted: readonly Wanted[], found: Found): Step[] {
       if (found.storageKeys) continue;
       steps.push({ do: 'storage-keys', path: thing.path, keys: thing.keys, then: thing.then });
       dueAfter(thing.then);
-    } else if (thing.is !== 'part') {
+    } else if (thing.is !== 'part' && thing.is !== 'standing') {
       steps.push(...missing(thing, found));
     }
   }
@@ -57,11 +59,17 @@ export function planChanges(wanted: readonly Wanted[], found: Found): Step[] {
       if (action !== undefined) steps.push({ do: 'part', part, action });
     }
   }
+  // A part's start starts these, too.
+  const starts = steps.some((step) => step.do === 'part' && step.action === 'start');
+  const units = wanted
+    .flatMap((thing) => (thing.is === 'standing' ? thing.units : []))
+    .filter((unit) => found.atRest.has(unit));
+  if (!starts && units.length > 0) steps.push({ do: 'standing', units });
   return steps;
 }
 
 function missing(
-  thing: Exclude<Wanted, { is: 'files' } | { is: 'storage-keys' } | { is: 'part' }>,
+  thing: Exclude<Wanted, { is: 'files' | 'storage-keys' | 'standing' | 'part' }>,
   found: Found,
 ): Step[] {
   switch (thing.is) {

@@ -25,6 +25,8 @@ export function describeStep(step: Step): string {
       return 'let systemd read its units again';
     case 'disable':
       return 'let systemd start nothing of it any more';
+    case 'standing':
+      return `start ${step.units.join(', ')}, at every boot, too`;
     case 'part':
       return step.action === 'start' && step.listens.length > 0
         ? `start ${step.part} (listens on ${step.listens.map(addressOf).join(', ')})`

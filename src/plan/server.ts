@@ -5,7 +5,7 @@ import { type Part, type PartName, partNames, unitOf } from '../stack/parts.ts';
 import { commonGroup, serviceUsers } from '../system/identity.ts';
 import { renderCaddyfile } from './caddyfile.ts';
 import type { LitestreamConfig } from './litestream.ts';
-import { renderTmpfiles, renderUnits } from './units.ts';
+import { renderTmpfiles, renderUnits, standingUnits } from './units.ts';
 import type { Owner, Wanted } from './wanted.ts';
 
 /** The texts of `templates/`, by file name. */
@@ -183,13 +183,16 @@ function storageKeys({ storageKeys: keys, paths }: ServerWish): Wanted[] {
   return [{ is: 'storage-keys', path: `${paths.secrets}/storage`, keys, then }];
 }
 
-function parts({ stack }: ServerWish): Wanted[] {
-  return partNames.map((part) => ({
-    is: 'part',
-    part: stack[part].name,
-    unit: unitOf(part),
-    listens: stack[part].listens,
-  }));
+function parts({ stack, supervisor }: ServerWish): Wanted[] {
+  return [
+    ...partNames.map((part): Wanted => ({
+      is: 'part',
+      part: stack[part].name,
+      unit: unitOf(part),
+      listens: stack[part].listens,
+    })),
+    ...(supervisor === 'systemd' ? [{ is: 'standing', units: standingUnits } satisfies Wanted] : []),
+  ];
 }
 
 /** @throws Error when the program's own folder is incomplete */

@@ -17,6 +17,7 @@ export type Step =
   | { do: 'instance' }
   | { do: 'units' }
   | { do: 'disable' }
+  | { do: 'standing'; units: readonly string[] }
   | { do: 'part'; part: PartName; action: 'start'; listens: readonly Listener[] }
   | { do: 'part'; part: PartName; action: 'reload' | 'restart' | 'stop' }
   | { do: 'remove'; path: string; title: string }

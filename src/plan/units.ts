@@ -17,13 +17,15 @@ export const triggerUnits = [
   'fossilrepo-sync.path',
 ] as const;
 
+/** What has to be started and enabled besides the parts: without these no dropped-in file, bundle or mirror is seen to. */
+export const standingUnits = ['fossilrepo.target', ...triggerUnits] as const;
+
 /**
  * Units that are no part: the target that holds all together, and the one-shots with what starts them. Two are root's: one gives dropped-in
  * files to the right owner, one seals what is secret for the replica. The third brings mirrors up to date.
  */
 export const plainUnits = [
-  'fossilrepo.target',
-  ...triggerUnits,
+  ...standingUnits,
   'fossilrepo-ownership.service',
   'fossilrepo-bundle.service',
   syncUnit,

@@ -47,4 +47,5 @@ export type Wanted =
   | { is: 'secret'; path: string; title: string }
   | { is: 'storage-keys'; path: string; keys: StorageCredentials; then: Consequence[] }
   | { is: 'instance' }
+  | { is: 'standing'; units: readonly string[] }
   | { is: 'part'; part: PartName; unit: string; listens: readonly Listener[] };

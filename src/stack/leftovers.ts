@@ -1,6 +1,8 @@
-import { readdirSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
 import { codeOf } from '../errors.ts';
+import { readAsOwner } from '../system/as-owner.ts';
 import { readIfThere } from '../system/files.ts';
+import { findUser, serviceUsers } from '../system/identity.ts';
 
 /** What marks the processes of a server that `fossilrepo up` runs, in their environment: their children have it too. */
 export const markOf = (root: string): Record<string, string> => ({ FOSSILREPO_UP: root });
@@ -20,14 +22,23 @@ export function endLeftovers(root: string): void {
       end(Number(name));
 }
 
-/** Empty for a process of somebody else's, or one that has ended. */
+/** Empty for a process of somebody else's when we aren't root, or one that has ended. */
 function environmentOf(pid: string): string {
+  const file = `/proc/${pid}/environ`;
   try {
-    return readIfThere(`/proc/${pid}/environ`) ?? '';
+    return readIfThere(file) ?? '';
   } catch (error) {
-    if (['EACCES', 'EPERM', 'ESRCH'].includes(codeOf(error) ?? '')) return '';
+    if (['EACCES', 'EPERM'].includes(codeOf(error) ?? ''))
+      return isOfService(pid) ? readAsOwner(Number(pid), ['cat', file]) : '';
+    if (codeOf(error) === 'ESRCH') return '';
     throw error;
   }
+}
+
+/** Whether a process belongs to a user whom parts run as. */
+function isOfService(pid: string): boolean {
+  const owner = statSync(`/proc/${pid}`, { throwIfNoEntry: false })?.uid;
+  return Object.values(serviceUsers).some((name) => owner !== undefined && findUser(name)?.uid === owner);
 }
 
 function end(pid: number): void {

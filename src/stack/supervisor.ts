@@ -13,6 +13,8 @@ export type PartAction = 'start' | 'reload' | 'restart' | 'stop';
 export type Supervisor = {
   kind: 'systemd' | 'foreground';
   states: () => Promise<Map<PartName, PartState>>;
+  /** What has to stand ready besides the parts (`standingUnits`) and doesn't, or wouldn't after a boot. */
+  atRest: () => Promise<Set<string>>;
   /** The processes that run the parts, for those that run. */
   processes: () => Promise<Map<PartName, number>>;
   /** @throws OperatorError when the part isn't in the wanted state afterwards */

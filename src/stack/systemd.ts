@@ -11,7 +11,7 @@ import {
   showUnits,
   systemctl,
 } from '../programs/systemd.ts';
-import { triggerUnits } from '../plan/units.ts';
+import { standingUnits, triggerUnits } from '../plan/units.ts';
 import { readIfThere } from '../system/files.ts';
 import { isRoot } from '../system/identity.ts';
 import type { Run } from '../system/run.ts';
@@ -40,6 +40,13 @@ export function systemdSupervisor(paths: Paths, run: Run): Supervisor {
     );
   };
 
+  const atRest = async () => {
+    const units = readUnits((await run(showUnits(standingUnits))).stdout);
+    return new Set<string>(
+      standingUnits.filter((name) => units.get(name)?.active !== 'active' || !units.get(name)?.enabled),
+    );
+  };
+
   const processes = async () =>
     new Map(
       [...(await show())].flatMap(([unit, { pid }]) => {
@@ -51,6 +58,7 @@ export function systemdSupervisor(paths: Paths, run: Run): Supervisor {
   return {
     kind: 'systemd',
     states,
+    atRest,
     processes,
     act: async (part, action) => {
       const unit = unitOf(part);

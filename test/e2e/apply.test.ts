@@ -63,6 +63,19 @@ describe.each(suites)('apply on %s', (suite) => {
     await untilStatus(guest, ({ ok }) => ok, 20_000);
   });
 
+  test('a timer or path unit that was stopped or disabled is shown and started', async () => {
+    const stopped = 'fossilrepo-ownership.path fossilrepo-sync.timer';
+    await guest.must(
+      `systemctl stop ${stopped}; systemctl disable fossilrepo.target fossilrepo-bundle.timer`,
+    );
+    expect(await guest.must('fossilrepo diff')).toBe(
+      '- start fossilrepo.target, fossilrepo-ownership.path, fossilrepo-bundle.timer, fossilrepo-sync.timer, at every boot, too',
+    );
+    expect(await restarted(() => guest.must('fossilrepo apply'))).toEqual([]);
+    expect(await guest.must('fossilrepo diff')).toBe('nothing to do');
+    await guest.must(`systemctl is-active ${stopped}`);
+  });
+
   test('what was edited by hand is shown and put back', async () => {
     const edited = [
       '/etc/fossilrepo/rendered/Caddyfile',

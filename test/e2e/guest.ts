@@ -41,13 +41,30 @@ export type Guest = {
 
 const checkout = resolve(import.meta.dirname, '../..');
 
+/** What Docker leaves to root in a container (moby's oci/caps/defaults.go), as capabilities(7) has it: above all no SYS_PTRACE, no SYS_ADMIN. */
+const containersCapabilities = [
+  ...[
+    'chown',
+    'dac_override',
+    'fsetid',
+    'fowner',
+    'mknod',
+    'net_raw',
+    'setgid',
+    'setuid',
+    'setfcap',
+    'setpcap',
+  ],
+  ...['net_bind_service', 'sys_chroot', 'kill', 'audit_write'],
+];
+
 /**
  * Boots a server that has nothing but Debian: a copy of the pristine tree under systemd-nspawn, in some three seconds.
  * Waits for another guest to end, as all share the machine's ports.
  * @param kind `plain`: a container without systemd, as Docker's
  * @throws Error when guests can't be booted here, or this one does not come up
  */
-export async function bootGuest(suite: Suite, kind: 'server' | 'plain' = 'server'): Promise<Guest> {
+export async function bootGuest(suite: Suite, kind: Kind = 'server'): Promise<Guest> {
   checkMachine();
   const tree = await pristineTree(suite);
   const name = `guest-${suite}-${process.pid}-${Date.now() % 1_000_000}`;
@@ -62,7 +79,8 @@ export async function bootGuest(suite: Suite, kind: 'server' | 'plain' = 'server
     keeper.stdin.end();
     await ended;
   };
-  const run: Guest['run'] = (command, options = {}) => runInside(root, command, options.timeout ?? 120_000);
+  const run: Guest['run'] = (command, options = {}) =>
+    runInside(root, kind, command, options.timeout ?? 120_000);
   const guest: Guest = {
     root,
     run,
@@ -72,7 +90,7 @@ export async function bootGuest(suite: Suite, kind: 'server' | 'plain' = 'server
       if (ran.code === 0) return ran.stdout;
       throw new Error(`${command} answered ${ran.code} in the guest:\n${ran.stdout}\n${ran.stderr}`);
     },
-    terminal: async (command) => openTerminal(await enter(root), command),
+    terminal: async (command) => openTerminal(await enter(root, kind), command),
     copyIn: async (hostPath, guestPath) =>
       (await stat(hostPath)).isDirectory()
         ? unpackInside(root, hostPath, ['.'], guestPath)
@@ -131,7 +149,7 @@ async function leaderOf(root: string): Promise<string | undefined> {
 /** Waits, a minute at most, until systemd has started all there is, in another life than the former. */
 async function untilUp(
   root: string,
-  { former, kind = 'server' }: { former?: string | undefined; kind?: 'server' | 'plain' },
+  { former, kind = 'server' }: { former?: string | undefined; kind?: Kind },
 ): Promise<void> {
   const end = Date.now() + 60_000;
   while (Date.now() < end) {
@@ -139,14 +157,16 @@ async function untilUp(
     const leader = await leaderOf(root);
     if (leader === undefined || leader === former) continue;
     const ask = kind === 'plain' ? 'echo running' : 'systemctl is-system-running';
-    const state = await runInside(root, ask, 5_000).catch(() => undefined);
+    const state = await runInside(root, kind, ask, 5_000).catch(() => undefined);
     if (state !== undefined && /^(running|degraded)/.test(state.stdout)) return;
   }
   throw new Error('systemd was not up after a minute');
 }
 
-/** The argv that puts a program into the guest, with the environment that a login on a fresh server has. */
-async function enter(root: string): Promise<[string, ...string[]]> {
+type Kind = 'server' | 'plain';
+
+/** The argv that puts a program into the guest, with the environment that a login on a fresh server has, and a container's rights. */
+async function enter(root: string, kind: Kind): Promise<[string, ...string[]]> {
   const leader = await leaderOf(root);
   if (leader === undefined) throw new Error('The guest is not running.');
   const environment = Object.entries({
@@ -156,11 +176,13 @@ async function enter(root: string): Promise<[string, ...string[]]> {
     TERM: 'dumb',
     ...networkEnvironment(),
   }).map(([name, value]) => `${name}=${value}`);
-  return ['nsenter', '-t', leader, '-a', '--wd=/', 'env', '-i', '-C', '/root', ...environment];
+  const bounds = ['-all', ...containersCapabilities.map((name) => `+${name}`)].join(',');
+  const rights = kind === 'plain' ? ['setpriv', `--bounding-set=${bounds}`, '--inh-caps=-all', '--'] : [];
+  return ['nsenter', '-t', leader, '-a', '--wd=/', ...rights, 'env', '-i', '-C', '/root', ...environment];
 }
 
-async function runInside(root: string, command: string, timeout: number): Promise<GuestRun> {
-  const [file, ...args] = await enter(root);
+async function runInside(root: string, kind: Kind, command: string, timeout: number): Promise<GuestRun> {
+  const [file, ...args] = await enter(root, kind);
   // A group of its own, so that the timeout ends all of it, not only nsenter.
   const started = execa(file, [...args, 'bash', '-c', command], {
     reject: false,
@@ -190,7 +212,7 @@ async function unpackInside(
   to: string,
   rename?: string,
 ) {
-  const [file, ...args] = await enter(root);
+  const [file, ...args] = await enter(root, 'server');
   const unpack = 'mkdir -p "$1" && tar -C "$1" --no-same-owner -xf -';
   await execa(
     'tar',

@@ -46,7 +46,11 @@ test('each part has its own user, no more rights than under systemd, and no secr
     // CAP_NET_BIND_SERVICE is bit 10.
     expect(status, part).toMatch(part === 'edge' ? /^CapEff:\t0000000000000400$/m : /^CapEff:\t0{16}$/m);
     const key = await guest.must('cat /etc/fossilrepo/secrets/instance-key');
-    expect(await guest.must(`tr '\\0' '\\n' </proc/${pid}/environ`)).not.toContain(key);
+    const environment = await guest.must(
+      `setpriv --reuid=${user} --regid=$(awk '/^Gid:/ { print $2 }' /proc/${pid}/status) --clear-groups ${part === 'edge' ? '--inh-caps=+net_bind_service --ambient-caps=+net_bind_service' : ''} cat /proc/${pid}/environ`,
+    );
+    expect(environment).toContain('FOSSILREPO_UP=/');
+    expect(environment).not.toContain(key);
   }
 });
 
@@ -103,6 +107,19 @@ test('apply reaches the parts, too', async () => {
   await guest.must('fossilrepo apply');
   expect(await guest.must('fossilrepo diff')).toBe('nothing to do');
   expect((await running()).parts['edge']).toEqual(before.parts['edge']);
+});
+
+test("a port that another program of the edge's user has is not taken for ours", async () => {
+  await guest.must(
+    `setsid setpriv --reuid=caddy --regid=caddy --clear-groups python3 -m http.server 8099 --bind 127.0.0.1 >/dev/null 2>&1 </dev/null & echo $! >/root/other.pid
+     until (: </dev/tcp/127.0.0.1/8099) 2>/dev/null; do sleep 0.1; done
+     cp /etc/fossilrepo/fossilrepo.yaml /root/before.yaml; echo 'ports: { http: 8099 }' >>/etc/fossilrepo/fossilrepo.yaml`,
+  );
+  const refused = await guest.run('fossilrepo apply');
+  expect(refused.stderr).toContain('Port 8099 on 127.0.0.1 is in use by another program');
+  expect(refused.stderr).not.toContain('Port 80 ');
+  await guest.must('kill $(cat /root/other.pid); cp /root/before.yaml /etc/fossilrepo/fossilrepo.yaml');
+  expect(await guest.must('fossilrepo diff')).toBe('nothing to do');
 });
 
 test('uninstall waits for it to end; then --purge leaves nothing', async () => {

@@ -100,6 +100,14 @@ test(
     measured(`fossilrepo up itself: ${(memoryOf(forge.process()?.pid ?? 0) / 2 ** 20).toFixed(0)} MB`);
     expect(used[partNames.indexOf('management')]).toBeLessThan(2);
     expect(events).toEqual([]);
+    // How far each is in the replica stands in the management database by now, too.
+    using database = new DatabaseSync(pathsUnder(forge.root).database, { readOnly: true });
+    const ids = (from: string) =>
+      database
+        .prepare(`SELECT id FROM ${from} ORDER BY id`)
+        .all()
+        .map(({ id }) => id);
+    expect(ids('high_water')).toEqual(ids("repository WHERE name LIKE 'idle-%'"));
   },
 );
 

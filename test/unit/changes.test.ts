@@ -14,6 +14,7 @@ const nothing: Found = {
   due: {},
   instance: false,
   parts: new Map(),
+  atRest: new Set(),
 };
 const root = { user: 'root', group: 'root' };
 const caddyfile: Wanted = {
@@ -53,6 +54,21 @@ describe('a plan', () => {
     const found: Found = { ...nothing, files: inPlace('new\n'), parts: new Map([['edge', 'running']]) };
     expect(planChanges([caddyfile, edge], found)).toEqual([]);
     expect(describePlan([])).toBe('nothing to do');
+  });
+
+  test('starts what stands ready besides the parts; the start of a part does so, too', () => {
+    const standing: Wanted = { is: 'standing', units: ['a.path', 'b.timer', 'c.timer'] };
+    const found: Found = {
+      ...nothing,
+      parts: new Map([['edge', 'running']]),
+      atRest: new Set(['c.timer', 'a.path']),
+    };
+    const steps = planChanges([edge, standing], found);
+    expect(steps).toEqual([{ do: 'standing', units: ['a.path', 'c.timer'] }]);
+    expect(describePlan(steps)).toBe('- start a.path, c.timer, at every boot, too');
+    expect(planChanges([edge, standing], { ...found, parts: new Map() })).toMatchObject([
+      { do: 'part', action: 'start' },
+    ]);
   });
 
   test('reloads a running part whose file changed, and shows the diff', () => {
