@@ -46,33 +46,37 @@ export function foregroundSupervisor(paths: Paths, config: Config, run: Run): Su
       const state = (name: PartName): PartState => {
         const part = up?.parts[name];
         if (!isAlive(part?.pid)) return 'stopped';
-        return part?.fingerprint === fingerprint(stack[name], paths) ? 'running' : 'outdated';
+        return part.fingerprint === fingerprint(stack[name], paths) ? 'running' : 'outdated';
       };
       return Promise.resolve(new Map(partNames.map((part) => [part, state(part)])));
     },
+    // `fossilrepo up` does itself what units do with systemd.
+    atRest: () => Promise.resolve(new Set()),
     processes: () => {
       const running = Object.entries(readUp(paths)?.parts ?? {});
       return Promise.resolve(new Map(running.map(([name, { pid }]) => [name as PartName, pid])));
     },
     act: async (part, action) => {
-      const pid = readUp(paths)?.parts[part]?.pid;
+      const up = readUp(paths);
+      const pid = up?.parts[part]?.pid;
       if (action === 'reload' && part === 'edge') {
         await run(caddyReload(config.programs.caddy, paths.caddyfile, paths.edgeSocket));
         return;
       }
-      if (pid === undefined || action === 'start' || action === 'stop')
+      if (up === undefined || action === 'stop')
         throw new OperatorError(
           `${part} can't be ${action === 'stop' ? 'stopped' : 'started'} alone without systemd.`,
           {
             next: 'Start all with fossilrepo up, or end that with Ctrl-C.',
           },
         );
-      process.kill(pid, 'SIGTERM');
+      // One that has ended is started again by up within a second, with what is written now.
+      if (isAlive(pid)) process.kill(pid, 'SIGTERM');
       for (let waited = 0; waited < 2 * patience; waited += 100) {
         const now = readUp(paths)?.parts[part]?.pid;
         if (now !== undefined && now !== pid && isAlive(now)) return;
         // As systemd does. Litestream waits 5 s for its storage, for one database after the other (Store.Close in its store.go).
-        if (waited === patience && now === pid && isAlive(pid)) process.kill(pid, 'SIGKILL');
+        if (waited === patience && now === pid && isAlive(now)) process.kill(now, 'SIGKILL');
         await sleep(100);
       }
       throw new OperatorError(`${part} did not come back.`, { next: 'Read what fossilrepo up says of it.' });
@@ -83,7 +87,7 @@ export function foregroundSupervisor(paths: Paths, config: Config, run: Run): Su
 /** How long a part may take to end by itself. Milliseconds. */
 const patience = 10_000;
 
-const isAlive = (pid: number | undefined): boolean => pid !== undefined && startOf(pid) !== '';
+const isAlive = (pid: number | undefined): pid is number => pid !== undefined && startOf(pid) !== '';
 
 /** When a process was started, in the kernel's ticks since boot (field 22 of proc_pid_stat(5)); empty when it has ended. */
 export function startOf(pid: number): string {

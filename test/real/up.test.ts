@@ -61,6 +61,16 @@ describe('fossilrepo up', () => {
     );
   });
 
+  test('apply in the second in which a part is being started again waits for it', async () => {
+    const before = forge.pidOf('replication');
+    process.kill(before, 'SIGKILL');
+    const said = await forge.cli('apply', '--yes');
+    expect(said.code, said.stderr).toBe(0);
+    expect(said.stderr + said.stdout).toContain('replication');
+    expect(forge.pidOf('replication')).not.toBe(before);
+    await eventually(isGreen, 20_000, 'green');
+  });
+
   test('a second one on the same folder is refused', async () => {
     const said = await forge.cli('up');
     expect(said.code).toBe(5);
