@@ -120,7 +120,8 @@ function ifThere(error: unknown): undefined {
   if (code !== 'ENOENT' && code !== 'ENOTDIR') throw error;
 }
 
-function explained(folder: string, error: unknown): OperatorError {
+/** What an operator can do about a failure of the replica's folder. */
+export function explained(folder: string, error: unknown): OperatorError {
   const [what, next] = ((): [string, string] => {
     switch (codeOf(error) ?? '') {
       case 'ENOENT':

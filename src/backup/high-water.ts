@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Forge } from '../forge.ts';
+import { OperatorError } from '../errors.ts';
 import { integer, text } from '../store/rows.ts';
 import { all, change, first, type Store, transaction } from '../store/store.ts';
 import { parseJson } from '../system/json.ts';
@@ -19,11 +20,26 @@ const objectKey = (instance: string): string => `${instance}/high-water.json`;
 
 const objectSchema = z.record(z.string(), z.int().positive());
 
-/** What the replica's own note says; empty when there is none. @throws OperatorError when the storage can't be asked */
+/** What the replica's own note says; empty when there is none. @throws OperatorError: check when it is damaged, or the storage can't be asked */
 export async function readHighWater(store: ReplicaStore, instance: string): Promise<HighWater> {
-  const written = await store.get(objectKey(instance));
+  const key = objectKey(instance);
+  const written = await store.get(key);
   const parsed = objectSchema.safeParse(written === undefined ? {} : parseJson(written));
-  return new Map(Object.entries(parsed.data ?? {}));
+  if (!parsed.success)
+    throw new OperatorError(
+      `The object ${key} in the replica is damaged: how far each history went can't be known.`,
+      {
+        next: 'A server that runs writes it anew within a minute. Without one, move it away: then a lost end goes unnoticed.',
+        exit: 'check',
+      },
+    );
+  return new Map(Object.entries(parsed.data));
+}
+
+/** What is damaged there is written anew: `readHighWater(…).catch(noneWhenDamaged)`. */
+export function noneWhenDamaged(error: unknown): HighWater {
+  if (error instanceof OperatorError && error.exit === 'check') return new Map();
+  throw error;
 }
 
 /** @throws OperatorError when the storage can't be written */

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { missingKeys } from '../plan/litestream.ts';
 import { template } from '../plan/server.ts';
+import { litestreamState } from '../config/paths.ts';
 import { OperatorError } from '../errors.ts';
 import type { Forge } from '../forge.ts';
 import { litestreamOf } from '../inspect/wish.ts';
@@ -9,8 +10,9 @@ import { listRepositories, type Repository } from '../store/repositories.ts';
 import { readIfThere, writeAtomic } from '../system/files.ts';
 import { failedAs } from './control.ts';
 import { isFenced, refuseWhileFenced } from './fence.ts';
-import { managementId, partKey, partOf, replicaPlace, replicaUrl } from './location.ts';
+import { managementId, partKey, partOf, replicaPlace, replicaUrl, transactionsOf } from './location.ts';
 import { openReplicaStore } from './open.ts';
+import { takenOut } from './taken-out.ts';
 import { inReplica } from './window.ts';
 import { deleteAll } from './store.ts';
 
@@ -44,7 +46,7 @@ export function writeLitestreamConfig(forge: Pick<Forge, 'config' | 'paths' | 's
   const written = template(readTemplates(), 'litestream.yml');
   const { text } = litestreamOf(forge, written, forge.store);
   if (readIfThere(forge.paths.litestreamConfig) === text) return { written: false, lacking: [] };
-  const lacking = isFenced(forge.store) ? [] : missingKeys(written);
+  const lacking = isFenced(forge) ? [] : missingKeys(written);
   if (lacking.length === 0) writeAtomic(forge.paths.litestreamConfig, text, 0o640);
   return { written: lacking.length === 0, lacking };
 }
@@ -57,7 +59,7 @@ export async function replicateNow(
   forge: Replicating,
   repository: Pick<Repository, 'id' | 'file'>,
 ): Promise<void> {
-  refuseWhileFenced(forge.store);
+  refuseWhileFenced(forge);
   writeLitestreamConfig(forge);
   const file = join(forge.paths.data, repository.file);
   await forge.litestream.register(
@@ -76,7 +78,7 @@ export async function finishReplicating(
   forge: Replicating,
   repository: Pick<Repository, 'id' | 'file'>,
 ): Promise<void> {
-  refuseWhileFenced(forge.store);
+  refuseWhileFenced(forge);
   const { config, instance, litestream, secrets } = forge;
   const file = join(forge.paths.data, repository.file);
   const url = replicaUrl(config.replica, instance, `repos/${repository.id}`);
@@ -106,12 +108,37 @@ export async function stopReplicating(forge: Pick<Forge, 'litestream'>, file: st
   });
 }
 
+/**
+ * Stops replicating a repository whose file is gone or damaged. What was pushed to it last may lie in what Litestream keeps beside it alone.
+ * @throws OperatorError when it does: the state of another file takes that place
+ */
+export async function abandonReplicating(
+  forge: Replicating,
+  repository: Pick<Repository, 'id' | 'file'>,
+): Promise<void> {
+  const { config, instance, secrets } = forge;
+  const file = join(forge.paths.data, repository.file);
+  await stopReplicating(forge, file);
+  const newest = takenOut(file).at(-1);
+  const txid = newest === undefined ? 0 : (transactionsOf(newest)?.max ?? 0);
+  if (txid === 0) return;
+  const store = openReplicaStore(config.replica, secrets.storage);
+  const key = partKey(instance, `repos/${repository.id}`);
+  if (await inReplica(store, replicaPlace(config.replica), key, txid)) return;
+  throw new OperatorError(
+    `What was pushed last to ${file} is not in the replica (transaction ${txid}): Litestream could not send it.`,
+    {
+      next: `It lies in ${litestreamState(file)}. Run the command again in a moment; to go on without it, move that folder away before.`,
+    },
+  );
+}
+
 /** Destroys a repository's history in the replica. @throws OperatorError when the replica isn't ours to write to */
 export async function eraseHistory(
   forge: Pick<Forge, 'config' | 'instance' | 'secrets' | 'store'>,
   id: string,
 ): Promise<void> {
-  refuseWhileFenced(forge.store);
+  refuseWhileFenced(forge);
   const store = openReplicaStore(forge.config.replica, forge.secrets.storage);
   await deleteAll(store, `${partKey(forge.instance, `repos/${id}`)}/`);
 }

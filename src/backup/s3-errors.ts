@@ -22,15 +22,9 @@ export function explainS3(
       case 'NotFound':
         return [`There is no bucket ${bucket} at ${endpoint}.`, 'Make the bucket, or correct replica.url.'];
       case 'InvalidAccessKeyId':
-        return [
-          `${endpoint} does not know the access key.`,
-          'Correct aws_access_key_id in secrets/storage and run fossilrepo apply.',
-        ];
+        return [`${endpoint} does not know the access key.`, correct('aws_access_key_id')];
       case 'SignatureDoesNotMatch':
-        return [
-          `${endpoint} says that the secret key is wrong.`,
-          'Correct aws_secret_access_key in secrets/storage and run fossilrepo apply.',
-        ];
+        return [`${endpoint} says that the secret key is wrong.`, correct('aws_secret_access_key')];
       case 'AccessDenied':
       case 'Forbidden':
       case 'AllAccessDisabled':
@@ -60,7 +54,7 @@ export function explainS3(
       case 'CredentialsProviderError':
         return [
           'There are no keys for the storage.',
-          'Write them into secrets/storage, in the format of ~/.aws/credentials, and run fossilrepo apply.',
+          'Give them, in the format of ~/.aws/credentials: fossilrepo install --storage-keys FILE.',
         ];
       case 'TimeoutError':
       case 'AbortError':
@@ -79,6 +73,10 @@ export function explainS3(
   })();
   return new OperatorError(what, { next, cause: error });
 }
+
+/** Also for who has no server yet. */
+const correct = (key: string) =>
+  `Correct ${key}: run install again, or, on an installed server, fossilrepo install --storage-keys FILE.`;
 
 function unreachable(endpoint: string, error: unknown): [string, string] | undefined {
   const codes = codesOf(error);

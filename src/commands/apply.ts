@@ -1,10 +1,12 @@
 import { readFileSync } from 'node:fs';
+import { isElsewhere } from '../backup/fence.ts';
 import { preflight, refuseUnless } from '../inspect/preflight.ts';
 import { checkReplica } from '../inspect/replica.ts';
 import type { Step } from '../plan/steps.ts';
 import { storedKeys } from '../secrets/given.ts';
 import { readUp } from '../stack/foreground.ts';
 import { type GlobalOptions, openServer, type Server } from '../server.ts';
+import { openStore } from '../store/store.ts';
 import { requireOwner } from '../system/identity.ts';
 import { applyAlone, planServer, type ServerPlan, showPlan } from './plan-and-apply.ts';
 import { renewBundle } from './seal-bundle.ts';
@@ -42,14 +44,18 @@ export async function apply(options: GlobalOptions, flags: { dryRun?: boolean })
   );
 }
 
+/** While nothing may be written to the former place, Litestream's configuration says nothing of either. */
+function isNewPlace({ paths, config }: Server): boolean {
+  using store = openStore(paths, { create: false });
+  return isElsewhere(store, config.replica);
+}
+
 /** What would stop it half way is looked at before anything is touched; the replica only when it is to change. */
 async function lookFirst(server: Server, steps: readonly Step[]): Promise<void> {
   const { litestreamConfig } = server.paths;
   const replicated = steps.some(
     (step) => step.do === 'files' && step.files.some(({ path }) => path === litestreamConfig),
   );
-  refuseUnless([
-    ...(await preflight({ ...server, processes: await server.supervisor.processes() })),
-    ...(replicated ? await checkReplica(server, storedKeys(server.paths)) : []),
-  ]);
+  refuseUnless(await preflight({ ...server, processes: await server.supervisor.processes() }));
+  if (replicated || isNewPlace(server)) refuseUnless(await checkReplica(server, storedKeys(server.paths)));
 }

@@ -1,6 +1,5 @@
 import { existsSync } from 'node:fs';
 import { forgetClaim } from '../backup/fence.ts';
-import { forgetHighWater } from '../backup/high-water.ts';
 import { readBringing } from '../apply/bringing.ts';
 import { answeredConfig } from '../config/answers.ts';
 import { type Paths, pathsUnder } from '../config/paths.ts';
@@ -14,6 +13,7 @@ import { type GlobalOptions, type Server, serverWith } from '../server.ts';
 import { readUp } from '../stack/foreground.ts';
 import { openStore } from '../store/store.ts';
 import { requireOwner } from '../system/identity.ts';
+import { withLock } from '../system/locks.ts';
 import { readIfThere } from '../system/files.ts';
 import type { FromFlags } from './find-former.ts';
 import { installFrom } from './install-from.ts';
@@ -49,7 +49,7 @@ export async function install(options: GlobalOptions, flags: Flags): Promise<voi
   }
   const foreground = server.supervisor.kind === 'foreground' && readUp(paths) === undefined;
   if ((!interactive || foreground) && steps.length > 0) server.out.say(replica);
-  if (flags.freshReplica && existsSync(paths.database)) startAnew(server);
+  if (flags.freshReplica && existsSync(paths.database)) await startAnew(server);
   if (foreground) {
     await up(options, { configText: text, keys: given });
     return;
@@ -82,11 +82,16 @@ function refuseUnfinished(paths: Paths): void {
     );
 }
 
-/** The loop claims the empty replica within seconds, and Litestream writes all of it anew. */
-function startAnew({ paths }: Pick<Server, 'paths'>): void {
-  using store = openStore(paths);
-  forgetClaim(store);
-  forgetHighWater(store);
+/**
+ * The loop claims the empty replica within seconds and has every database begin anew there. Alone: a command that is at work may be
+ * giving Litestream something.
+ */
+async function startAnew({ paths }: Pick<Server, 'paths'>): Promise<void> {
+  await withLock(paths, 'changes', 60_000, () => {
+    using store = openStore(paths);
+    forgetClaim(store);
+    return Promise.resolve();
+  });
 }
 
 /**
@@ -98,9 +103,11 @@ async function lookFirst(
   keys: StorageCredentials | undefined,
   freshReplica: boolean,
 ): Promise<string> {
-  const replica = await checkReplica(server, keys, freshReplica);
   const processes = await server.supervisor.processes();
   const machine = await preflight({ ...server, processes, thorough: true });
+  // A folder that may not be the replica is not written to.
+  const refused = machine.some(({ what, verdict }) => what === 'replica' && verdict === 'refuse');
+  const replica = refused ? [] : await checkReplica(server, keys, freshReplica);
   refuseUnless([...machine, ...replica]);
   warnOf(machine, server.out);
   return replica.map(inOneLine).join('\n');

@@ -8,6 +8,7 @@ import type { Paths } from '../config/paths.ts';
 import { codeOf, messageOf, OperatorError } from '../errors.ts';
 import { listenersOf } from '../stack/listeners.ts';
 import type { PartName } from '../stack/parts.ts';
+import type { Supervisor } from '../stack/supervisor.ts';
 import { findUser, isRoot, serviceUsers } from '../system/identity.ts';
 import type { Output } from '../system/output.ts';
 import type { Run } from '../system/run.ts';
@@ -15,6 +16,7 @@ import { checkClock } from './clock.ts';
 import { listeningPorts } from './listening.ts';
 import { checkNames } from './names.ts';
 import { checkPrograms } from './programs.ts';
+import { checkReplicaFolder } from './replica-folder.ts';
 
 /** One thing looked at before anything is touched. */
 export type Preflight = {
@@ -37,22 +39,24 @@ type Subject = {
   config: Config;
   paths: Paths;
   run: Run;
+  supervisor: Pick<Supervisor, 'kind'>;
   /** Our own parts that run now. */
   processes: ReadonlyMap<PartName, number>;
   /** Whether others are asked, too, who may be far away: before an installation, not whenever a server starts. */
   thorough?: boolean;
 };
 
-/** Looks at the machine: memory, disk, ports, clock, programs, names. Changes nothing. */
+/** Looks at the machine: memory, disk, ports, clock, programs, the replica's folder, names. Changes nothing. */
 export async function preflight(subject: Subject): Promise<Preflight[]> {
   const { config, paths, run, thorough = false } = subject;
   return [
-    judgeMemory(totalmem()),
+    judgeMemory(memoryOf(totalmem(), process.constrainedMemory())),
     judgeDisk(freeFor(paths.data), paths.data),
     ...authorityRoots(config),
     ...(await checkClock(config, run, thorough)),
     ...(isRoot() && paths.root === '/' ? accounts() : []),
-    ...(await checkPrograms(config, run)),
+    ...(await checkPrograms(config, run, subject.supervisor)),
+    ...(await checkReplicaFolder(subject)),
     ...(await ports(subject)),
     ...(await checkNames(config, thorough)),
   ];
@@ -62,8 +66,9 @@ export async function preflight(subject: Subject): Promise<Preflight[]> {
 export function refuseUnless(found: readonly Preflight[]): void {
   const refused = found.filter(({ verdict }) => verdict === 'refuse');
   if (refused.length === 0) return;
+  const next = [...new Set(refused.flatMap((one) => one.next ?? []))].join('\n       ');
   throw new OperatorError(refused.map(({ message }) => message).join('\n'), {
-    next: [...new Set(refused.flatMap(({ next }) => next ?? []))].join('\n       '),
+    ...(next !== '' && { next }),
     exit: 'check',
   });
 }
@@ -77,7 +82,14 @@ export function warnOf(found: readonly Preflight[], out: Pick<Output, 'warn'>): 
 export const inOneLine = ({ message, next }: Preflight): string =>
   next === undefined ? message : `${message} ${next}`;
 
-/** Whether the parts fit beside each other. @param total the machine's memory in bytes */
+/**
+ * What there is for us: a container may have less than its machine.
+ * @param total the machine's, in bytes @param limit the container's; none is 0, or a number beyond any machine's
+ */
+export const memoryOf = (total: number, limit: number): number =>
+  limit > 0 ? Math.min(total, limit) : total;
+
+/** Whether the parts fit beside each other. @param total the memory there is, in bytes */
 export function judgeMemory(total: number): Preflight {
   const message = `${prettyBytes(total)} of memory`;
   return total >= leastMemory

@@ -1,13 +1,13 @@
 import { existsSync, mkdirSync, rmdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { wasClaimed } from '../backup/fence.ts';
+import { explained } from '../backup/directory-store.ts';
 import { checkOwner, type Me, ownerConflict, thisOwner } from '../backup/owner.ts';
 import { ownerOf } from '../backup/ownership.ts';
 import { openReplicaStore } from '../backup/open.ts';
 import { replicaPlace } from '../backup/location.ts';
 import { probeReplica } from '../backup/probe.ts';
 import type { ReplicaStore } from '../backup/store.ts';
-import type { Paths } from '../config/paths.ts';
 import { messageOf, OperatorError } from '../errors.ts';
 import type { StorageCredentials } from '../secrets/storage.ts';
 import type { Server } from '../server.ts';
@@ -37,7 +37,6 @@ export async function checkReplica(
   let made: string | undefined;
   try {
     if (place.kind === 'directory') {
-      refuseOwnFolder(place.folder, paths);
       made = makeFolder(place.folder, place.folder === paths.replica);
     }
     const store = openReplicaStore(config.replica, keys);
@@ -103,28 +102,24 @@ async function someHistory(store: ReplicaStore): Promise<string | undefined> {
   return undefined;
 }
 
-/** What belongs to the server itself goes with it: a purge would take the replica along. */
-function refuseOwnFolder(folder: string, paths: Paths): void {
-  const { configFolder, repos, routes, work, state, bundle, record, log, run } = paths;
-  const own = [configFolder, repos, routes, work, state, bundle, record, log, run].find((path) =>
-    `${folder}/`.startsWith(`${path}/`),
-  );
-  if (own !== undefined)
-    throw new OperatorError(`The replica can't be in ${own}, which is the server's own.`, {
-      next: 'Name another folder, on another disk if possible.',
-    });
-}
-
 /**
  * The default folder may be made with its parents; one that the operator names must be on a disk that is there.
  * @returns the uppermost that was made
+ * @throws OperatorError
  */
 function makeFolder(folder: string, isDefault: boolean): string | undefined {
-  if (!isDefault && !existsSync(dirname(folder)))
-    throw new OperatorError(`There is no folder ${dirname(folder)} for the replica.`, {
-      next: 'Mount the disk it is to be on, or make the folder.',
-    });
-  return mkdirSync(folder, { recursive: true, mode: 0o700 });
+  try {
+    if (isDefault) return mkdirSync(folder, { recursive: true, mode: 0o700 });
+    if (existsSync(folder)) return undefined;
+    if (!existsSync(dirname(folder)))
+      throw new OperatorError(`There is no folder ${dirname(folder)} for the replica.`, {
+        next: 'Mount the disk it is to be on, or make the folder.',
+      });
+    mkdirSync(folder, { mode: 0o700 });
+    return folder;
+  } catch (error) {
+    throw error instanceof OperatorError ? error : explained(folder, error);
+  }
 }
 
 function takeAway(folder: string, uppermost: string): void {

@@ -67,7 +67,7 @@ export function litestreamOf(
   store: Store,
 ): LitestreamConfig {
   const { config, paths } = server;
-  if (isFenced(store)) return renderLitestream(server, text, []);
+  if (isFenced({ config, store })) return renderLitestream(server, text, []);
   const instance = instanceId(store);
   return renderLitestream(server, text, [
     { file: paths.database, url: replicaUrl(config.replica, instance, 'management') },

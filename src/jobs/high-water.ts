@@ -1,6 +1,12 @@
 import { join } from 'node:path';
 import { managementId } from '../backup/location.ts';
-import { readHighWater, saveHighWater, savedHighWater, writeHighWater } from '../backup/high-water.ts';
+import {
+  noneWhenDamaged,
+  readHighWater,
+  saveHighWater,
+  savedHighWater,
+  writeHighWater,
+} from '../backup/high-water.ts';
 import { openReplicaStore } from '../backup/open.ts';
 import type { Forge } from '../forge.ts';
 import { listRepositories } from '../store/repositories.ts';
@@ -13,6 +19,8 @@ export type HighWaterKeeper = {
   publish: () => Promise<void>;
   /** The same into the management database, more seldom: each time is a transaction there, which is replicated itself. */
   save: () => void;
+  /** What was noted is of former histories. While `work` makes them begin anew nothing is published; then what is written down counts alone. */
+  forget: <T>(work: () => Promise<T>) => Promise<T>;
 };
 
 /** Keeps the high-water marks up to date: `backup/high-water.ts` says what they are for. */
@@ -21,6 +29,8 @@ export function keepHighWater(
 ): HighWaterKeeper {
   const noted = new Map<string, number>();
   let published: Map<string, number> | undefined;
+  /** One after the other: nothing of former histories may arrive in the replica after they were forgotten. */
+  let publishing: Promise<void> = Promise.resolve();
 
   /** By id. The canary's is left out of the database: it alone would change every minute. */
   const marks = (options: { hidden: boolean }): Map<string, number> =>
@@ -31,28 +41,46 @@ export function keepHighWater(
       }),
     );
 
+  const publish = async (): Promise<void> => {
+    const store = openReplicaStore(forge.config.replica, forge.secrets.storage);
+    published ??= new Map([
+      ...savedHighWater(forge.store),
+      ...(await readHighWater(store, forge.instance).catch(noneWhenDamaged)),
+    ]);
+    const { replicatedTxid } = await forge.litestream.syncNow(forge.paths.database, 5_000);
+    const now = new Map(published);
+    for (const [id, txid] of [...marks({ hidden: true }), [managementId, replicatedTxid] as const])
+      now.set(id, Math.max(txid, now.get(id) ?? 0));
+    if ([...now].every(([id, txid]) => published?.get(id) === txid)) return;
+    await writeHighWater(store, forge.instance, now);
+    published = now;
+  };
+
   return {
     note: (file, txid) => {
       noted.set(file, Math.max(noted.get(file) ?? 0, txid));
     },
-    publish: async () => {
-      const store = openReplicaStore(forge.config.replica, forge.secrets.storage);
-      published ??= new Map([
-        ...savedHighWater(forge.store),
-        ...(await readHighWater(store, forge.instance)),
-      ]);
-      const { replicatedTxid } = await forge.litestream.syncNow(forge.paths.database, 5_000);
-      const now = new Map(published);
-      for (const [id, txid] of [...marks({ hidden: true }), [managementId, replicatedTxid] as const])
-        now.set(id, Math.max(txid, now.get(id) ?? 0));
-      if ([...now].every(([id, txid]) => published?.get(id) === txid)) return;
-      await writeHighWater(store, forge.instance, now);
-      published = now;
+    publish: () => {
+      const done = publishing.then(publish);
+      publishing = done.catch(() => undefined);
+      return done;
     },
     save: () => {
       const saved = savedHighWater(forge.store);
       const higher = [...marks({ hidden: false })].filter(([id, txid]) => txid > (saved.get(id) ?? 0));
       if (higher.length > 0) saveHighWater(forge.store, new Map(higher));
+    },
+    forget: (work) => {
+      const done = publishing.then(() => {
+        noted.clear();
+        published = undefined;
+        return work();
+      });
+      publishing = done.then(
+        () => undefined,
+        () => undefined,
+      );
+      return done;
     },
   };
 }

@@ -1,5 +1,7 @@
 import { basename, dirname, join } from 'node:path';
 import type { Paths } from '../config/paths.ts';
+import { isWithin } from '../system/files.ts';
+import { serviceUsers } from '../system/identity.ts';
 import type { RemovalFound } from './removal.ts';
 import type { Step } from './steps.ts';
 
@@ -24,6 +26,8 @@ export type Remains = {
   replica: ReplicaFate;
   /** A folder that was the replica before fossilrepo.yaml named another one: nobody takes it away. */
   formerReplica: string | undefined;
+  /** The replica's folder, when it stays and whose it is goes. */
+  ownerless: string | undefined;
 };
 
 /**
@@ -41,7 +45,7 @@ export function remainsAfter(
   const removed = steps.flatMap((step) =>
     step.do === 'remove' ? [join(real(dirname(step.path)), basename(step.path))] : [],
   );
-  const goesWith = (folder: string) => removed.find((path) => `${real(folder)}/`.startsWith(`${path}/`));
+  const goesWith = (folder: string) => removed.find((path) => isWithin(real(folder), path));
   const within = named?.folder === undefined ? undefined : goesWith(named.folder);
   const former =
     named?.folder !== paths.replica && exists(paths.replica) && goesWith(paths.replica) === undefined;
@@ -68,6 +72,11 @@ export function remainsAfter(
           ? { is: 'kept', url: named.url }
           : { is: 'removed', url: named.url, in: within === real(named.folder ?? '') ? undefined : within },
     formerReplica: former ? paths.replica : undefined,
+    ownerless:
+      within === undefined &&
+      steps.some((step) => step.do === 'remove-user' && step.name === serviceUsers.management)
+        ? named?.folder
+        : undefined,
   };
 }
 
@@ -76,7 +85,7 @@ export function remainsAfter(
  * @param how.install the command that sets a server up when the removal is done
  */
 export function describeRemains(
-  { folders, made, replica, formerReplica }: Remains,
+  { folders, made, replica, formerReplica, ownerless }: Remains,
   named: ReplicaNamed | undefined,
   how: { purge: boolean; install: string },
 ): string {
@@ -98,6 +107,11 @@ export function describeRemains(
             : `Stays: ${formerReplica}, where the replica was before. Delete it yourself when nothing in it is wanted any more.`,
         ]),
     ...describeReplica(replica, named, how),
+    ...(ownerless === undefined
+      ? []
+      : [
+          `${ownerless} is for the user ${serviceUsers.management} alone, who goes; a later user may get the same number. Give it to somebody: chown -R root:root ${ownerless}`,
+        ]),
   ].join('\n');
 }
 

@@ -55,6 +55,7 @@ export function planRemoval(
       paths.routes,
       paths.canary,
       paths.mirrors,
+      paths.upstreams,
       paths.bundle,
       paths.fossilHome,
       paths.cache,

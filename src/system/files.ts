@@ -38,6 +38,10 @@ export function readIfThere(path: string): string | undefined {
 /** A file's size in bytes; 0 when it isn't there. */
 export const sizeIfThere = (path: string): number => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
 
+/** Whether a path is a folder or below it, by their names alone. */
+export const isWithin = (path: string, folder: string): boolean =>
+  `${path}/`.startsWith(folder === '/' ? folder : `${folder}/`);
+
 /** A piece of a file, shorter when the file ends before. @throws Error with the system's code, as `ENOENT` */
 export function readPiece(path: string, position: number, length: number): Buffer {
   const handle = openSync(path, 'r');

@@ -118,7 +118,7 @@ async function inS3(): Promise<void> {
 }
 
 async function machine(): Promise<string> {
-  const programs = await checkPrograms(parseConfig('', pathsUnder('/')), run);
+  const programs = await checkPrograms(parseConfig('', pathsUnder('/')), run, { kind: 'foreground' });
   return [
     `${new Date().toISOString().slice(0, 16)}Z, fossilrepo ${ownVersion}, Node ${process.versions.node}`,
     ...programs.map(({ message }) => message.replace(/^.*\//, '')),

@@ -95,6 +95,7 @@ describe.each([
       const nudge = nudgeReplication(
         { paths: { repos: stage.at('repos') } as never, litestream: stage.control },
         (_file, txid) => sent.push(txid),
+        (error) => expect(error).toBeUndefined(),
       );
       const nudged = await delays(stage, name, 20).finally(() => {
         nudge.close();

@@ -1,9 +1,17 @@
+import { chownSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { type ClockFacts, judgeClock } from '../../src/inspect/clock.ts';
 import { authorityRoots } from '../../src/inspect/preflight.ts';
 import { type Answer, judgeNames, type NameFacts } from '../../src/inspect/names.ts';
-import { judgeDisk, judgeMemory, refuseUnless } from '../../src/inspect/preflight.ts';
+import { checkPrograms } from '../../src/inspect/programs.ts';
+import { whyUnreachable } from '../../src/inspect/reachable.ts';
+import { checkReplicaFolder } from '../../src/inspect/replica-folder.ts';
+import { parseConfig } from '../../src/config/config.ts';
+import { pathsUnder } from '../../src/config/paths.ts';
+import { run } from '../../src/system/run.ts';
+import { judgeDisk, judgeMemory, memoryOf, refuseUnless } from '../../src/inspect/preflight.ts';
 
 describe('room', () => {
   const mib = 1024 ** 2;
@@ -21,6 +29,14 @@ describe('room', () => {
       message: 'This machine has only 256 MB of memory.',
       next: 'Give it at least 419 MB.',
     });
+  });
+
+  test('of memory is what the container may have, where that is less than the machine has', () => {
+    expect(memoryOf(8_000, 256)).toBe(256);
+    expect(memoryOf(8_000, 16_000)).toBe(8_000);
+    // What Linux says where there is no limit, and Node where there is nothing to say.
+    expect(memoryOf(8_000, 2 ** 64)).toBe(8_000);
+    expect(memoryOf(8_000, 0)).toBe(8_000);
   });
 
   test('on the disk is refused below what a server begins with, and it is said where to make it', () => {
@@ -48,6 +64,9 @@ describe('room', () => {
       }),
     );
     expect(() => refuseUnless(found.slice(2))).not.toThrow();
+    // Where nothing can be said there is no empty line for it.
+    const mute = { what: 'disk', verdict: 'refuse', message: 'No.' } as const;
+    expect(() => refuseUnless([mute])).toThrow(expect.objectContaining({ message: 'No.', next: undefined }));
   });
 });
 
@@ -183,5 +202,90 @@ describe('the roots of another certificate authority', () => {
 
   test('are not asked for where there are none, or nobody asks that authority', () => {
     expect([...judged(undefined), ...judged('/nowhere.pem', 'internal')]).toEqual([]);
+  });
+});
+
+describe('a folder that is to be the replica', () => {
+  const paths = pathsUnder('/');
+  const judged = async (folder: string, kind: 'systemd' | 'foreground' = 'foreground', at = paths) => {
+    const config = { replica: { ...parseConfig('', at).replica, url: `file://${folder}` } };
+    const [one] = await checkReplicaFolder({ config, paths: at, run, supervisor: { kind } });
+    return one?.verdict === 'refuse' ? `${one.message} ${one.next ?? ''}` : one?.verdict;
+  };
+
+  test.each([
+    ['/', "is the server's own, lies in it"],
+    ['/data', '/data/repos'],
+    ['/srv/../data', '/data/repos'],
+    ['/var', '/var/lib/fossilrepo'],
+    ['/var/lib/fossilrepo/replica', "can't be in /var/lib/fossilrepo"],
+    ['/etc/replica', "/etc is the system's own"],
+    ['/proc/foo', "/proc is the system's own"],
+    ['/dev/null/x', "/dev is the system's own"],
+    ['/usr/share/replica', "/usr is the system's own"],
+    ['/home', 'mkdir /home/fossilrepo'],
+    ['/mnt', 'mkdir /mnt/fossilrepo'],
+    ['/var/backups', 'mkdir /var/backups/fossilrepo'],
+  ])('is refused as %s', async (folder, why) => {
+    expect(await judged(folder)).toContain(why);
+  });
+
+  test('may be the one that install makes, one on a disk of its own, and none at all in a storage', async () => {
+    expect(await judged(paths.replica)).toBe('fine');
+    expect(await judged('/mnt/replica', 'systemd')).toBe('fine');
+    const config = { replica: { ...parseConfig('', paths).replica, url: 's3://forge/one' } };
+    expect(await checkReplicaFolder({ config, paths, run, supervisor: { kind: 'systemd' } })).toEqual([]);
+  });
+
+  test('is refused where others keep something, but not where a replica is', async () => {
+    const root = mkdtempSync(join(tmpdir(), 'replica-folder-'));
+    try {
+      const below = pathsUnder(join(root, 'server'));
+      const at = (name: string) => join(root, name);
+      for (const name of ['theirs', 'empty', 'disk/lost+found', 'replica'])
+        mkdirSync(at(name), { recursive: true });
+      for (const name of ['theirs/letters', 'replica/owner.json', 'file']) writeFileSync(at(name), '');
+      symlinkSync('/etc', at('link'));
+      if (process.getuid?.() === 0)
+        for (const name of ['theirs', 'replica', 'disk']) chownSync(at(name), 24_001, 24_001);
+      const refused = await judged(at('theirs'), 'foreground', below);
+      // One's own folder one may give away.
+      if (process.getuid?.() === 0) {
+        expect(refused).toContain('letters');
+        expect(refused).toContain(`mkdir ${at('theirs')}/fossilrepo`);
+      } else expect(refused).toBe('fine');
+      // What can't be looked at is told by whoever writes there, and a replica that is in use is nobody else's.
+      const own = pathsUnder('/usr/local/trial');
+      expect(await judged(own.replica, 'foreground', own)).toBe('fine');
+      for (const name of ['empty', 'disk', 'replica', 'new'])
+        expect(await judged(at(name), 'foreground', below), name).toBe('fine');
+      expect(await judged(at('file'), 'foreground', below)).toContain('is no folder');
+      expect(await judged(at('link/replica'), 'foreground', below)).toContain("/etc is the system's own");
+      expect(await judged(root, 'foreground', below)).toContain('lies in it');
+    } finally {
+      rmSync(root, { recursive: true, force: true });
+    }
+  });
+
+  test.each([
+    ['/home/ops/replica', '/home'],
+    ['/root/replica', '/root'],
+    ['/tmp/replica', '/tmp'],
+    ['/var/tmp/replica', '/var/tmp'],
+    // Debian's own, for root alone.
+    ['/var/cache/ldconfig/disk/replica', 'chmod o+x /var/cache/ldconfig'],
+  ])('is refused under systemd where the units do not come: %s', async (folder, why) => {
+    expect(await judged(folder)).toBe('fine');
+    expect(await judged(folder, 'systemd')).toContain(why);
+  });
+
+  test('is no other place for a program', async () => {
+    const config = parseConfig('programs:\n  caddy: /home/ops/caddy\n', paths);
+    const found = await checkPrograms(config, run, { kind: 'systemd' });
+    expect(found.find(({ what }) => what === 'caddy')).toMatchObject({
+      message: "/home/ops/caddy can't be used: the server's units see nothing of /home.",
+      next: expect.stringContaining('elsewhere') as string,
+    });
+    expect(await whyUnreachable('/srv/fossil', 'fossil', run)).toBeUndefined();
   });
 });

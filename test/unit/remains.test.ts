@@ -21,13 +21,17 @@ const inS3: ReplicaNamed = {
 function said(
   purge: boolean,
   named: ReplicaNamed | undefined,
-  { without = [], links = {} }: { without?: string[]; links?: Record<string, string> } = {},
+  {
+    without = [],
+    links = {},
+    users = ['fossil', 'caddy'],
+  }: { without?: string[]; links?: Record<string, string>; users?: string[] } = {},
 ) {
   const exists = (path: string) => !without.includes(path);
   const found = {
     exists,
     running: false,
-    users: ['fossil', 'caddy'],
+    users,
     groups: ['fossilrepo'],
     packages: ['git', 'fossil'],
     packageGroups: [],
@@ -62,6 +66,7 @@ describe('what stays', () => {
       made: { users: [], groups: [], packages: [], record: undefined },
       replica: { is: 'kept', url: 'file:///mnt/replica' },
       formerReplica: undefined,
+      ownerless: undefined,
     });
     expect(text).toContain('./install.sh --from file:///mnt/replica --recovery-key FILE');
     expect(text).toContain('--without-secrets');
@@ -92,6 +97,16 @@ describe('what stays', () => {
   test('is what a link leads to, when only the link goes', () => {
     const { remains } = said(true, folderAt(paths.replica), { links: { [paths.replica]: '/mnt/disk' } });
     expect(remains.replica).toMatchObject({ is: 'kept' });
+  });
+
+  test('after a purge is a folder whose user is gone, and it is said what to do with it', () => {
+    const users = ['fossil', 'fossilrepo'];
+    const give = 'chown -R root:root /mnt/replica';
+    expect(said(true, folderAt('/mnt/replica'), { users }).text).toContain(give);
+    expect(said(false, folderAt('/mnt/replica'), { users }).text).not.toContain('chown');
+    expect(said(true, folderAt('/mnt/replica')).text).not.toContain('chown');
+    expect(said(true, inS3, { users }).text).not.toContain('chown');
+    expect(said(true, folderAt(paths.replica), { users }).text).not.toContain('chown');
   });
 
   test('is a former replica, too', () => {

@@ -29,7 +29,8 @@ describe('a removal', () => {
       paths.record,
     ];
     for (const path of removed(false, paths.replica)) expect(kept).not.toContain(path);
-    expect(removed(false, paths.replica)).toContain(paths.log);
+    for (const derived of [paths.log, paths.mirrors, paths.upstreams])
+      expect(removed(false, paths.replica)).toContain(derived);
     expect(steps.map((step) => step.do)).not.toContain('remove-user');
     expect(steps.map((step) => step.do)).not.toContain('remove-packages');
   });

@@ -1,0 +1,79 @@
+import pMap from 'p-map';
+import { allDatabases, beginAnew, type Database, isStuck } from '../backup/begin-anew.ts';
+import { replicatedDatabases, stopReplicating } from '../backup/replicate.ts';
+import { OperatorError } from '../errors.ts';
+import type { Forge } from '../forge.ts';
+import { addEvent } from '../store/events.ts';
+import type { Backoff } from './backoff.ts';
+import type { HighWaterKeeper } from './high-water.ts';
+
+/** So long after the last time that all of a database was seen in the replica the reason is looked for. Milliseconds. */
+const late = 20_000;
+/** How many histories are looked at in one try, at the same time: commands wait meanwhile. Litestream lets go of a database within five seconds. */
+const atOnce = 8;
+
+/**
+ * Has databases begin anew with which Litestream can't go on, since a transaction that it would have to send next is gone. The caller holds
+ * the `changes` lock.
+ */
+export async function mendStuck(
+  forge: Forge,
+  backoff: Backoff,
+  highWater: Pick<HighWaterKeeper, 'forget'>,
+): Promise<void> {
+  const behind = await lateDatabases(forge);
+  if (behind.length === 0) backoff.clear('stuck');
+  else if (backoff.due('stuck')) {
+    const stuck = await stuckAmong(forge, behind.slice(0, atOnce));
+    if (stuck.length === 0) return;
+    await unstick(forge, stuck, highWater);
+    // The next ones at once.
+    backoff.clear('stuck');
+  }
+}
+
+/** The one that was seen longest ago first. */
+async function lateDatabases(forge: Forge): Promise<Database[]> {
+  const { litestream } = forge;
+  const info = await litestream.info().catch(() => undefined);
+  if (info === undefined || Date.now() - info.startedAt.getTime() < late) return [];
+  const listed = await litestream.list().catch(() => []);
+  const all = new Map(allDatabases(forge).map((database) => [database.file, database]));
+  return listed
+    .map(({ path, lastSyncAt }) => ({ database: all.get(path), at: lastSyncAt?.getTime() ?? 0 }))
+    .filter(({ at }) => Date.now() - at > late)
+    .sort((a, b) => a.at - b.at)
+    .flatMap(({ database }) => database ?? []);
+}
+
+/** While the storage can't be asked none: that is seen by whoever watches it. */
+async function stuckAmong(forge: Forge, databases: readonly Database[]): Promise<Database[]> {
+  try {
+    const stuck = await pMap(databases, async (each) => ((await isStuck(forge, each)) ? [each] : []), {
+      concurrency: atOnce,
+    });
+    return stuck.flat();
+  } catch (error) {
+    if (error instanceof OperatorError) return [];
+    throw error;
+  }
+}
+
+async function unstick(
+  forge: Forge,
+  databases: readonly Database[],
+  highWater: Pick<HighWaterKeeper, 'forget'>,
+): Promise<void> {
+  await pMap(databases, ({ file }) => stopReplicating(forge, file), { concurrency: atOnce });
+  const erased = await highWater.forget(() => beginAnew(forge, databases));
+  const urls = replicatedDatabases(forge);
+  for (const { id, file } of databases) {
+    const url = urls.get(file);
+    if (url !== undefined) await forge.litestream.register(file, url);
+    const history = erased.includes(id)
+      ? 'its history in the replica had no beginning, and begins anew'
+      : 'all of it is sent again';
+    const text = `Litestream had no longer what it was to send next of ${file}: ${history}`;
+    addEvent(forge.store, { kind: 'mended', text });
+  }
+}
