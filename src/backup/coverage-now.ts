@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { Forge } from '../forge.ts';
 import { listRepositories } from '../store/repositories.ts';
 import { type Covered, coverage } from './coverage.ts';
+import { fenceOf } from './fence.ts';
 import { managementId } from './location.ts';
 
 /** Each database that has to be in the replica, and whether it is: all repositories, the canary, the management database. */
@@ -23,5 +24,7 @@ export async function coverageNow(
     .info()
     .then(async (info) => [await forge.litestream.list(), info.startedAt.getTime()] as const)
     .catch(() => [undefined, 0] as const);
-  return coverage({ expected, listed, now: Date.now(), maxAgeMs: forge.config.replica.maxAge, startedAt });
+  const asking = fenceOf(forge.store) === 'asking';
+  const maxAgeMs = forge.config.replica.maxAge;
+  return coverage({ expected, listed, now: Date.now(), maxAgeMs, startedAt, asking });
 }

@@ -26,6 +26,8 @@ export type CoverageInput = {
   startedAt?: number;
   /** How long a database may take for its first sync, after Litestream's start or its own making. Milliseconds. */
   grace?: number;
+  /** Whether Litestream has no database because whose the replica is has not been found out since the start. */
+  asking?: boolean;
 };
 
 /** Each expected database, in the order given. */
@@ -36,6 +38,7 @@ export function coverage({
   maxAgeMs,
   startedAt = 0,
   grace = 60_000,
+  asking = false,
 }: CoverageInput): Covered[] {
   const byPath = new Map(listed?.map((database) => [database.path, database]));
   return expected.map((database) => {
@@ -44,7 +47,7 @@ export function coverage({
     return {
       id: database.id,
       name: database.name,
-      ...judged(found, { now, maxAgeMs, fresh, silent: listed === undefined }),
+      ...judged(found, { now, maxAgeMs, fresh, silent: listed === undefined, asking }),
     };
   });
 }
@@ -58,12 +61,14 @@ export function unexpected(
   return listed.map(({ path }) => path).filter((path) => !files.has(path));
 }
 
-type Circumstances = { now: number; maxAgeMs: number; fresh: boolean; silent: boolean };
+type Circumstances = { now: number; maxAgeMs: number; fresh: boolean; silent: boolean; asking: boolean };
 
 function judged(
   found: Replicated | undefined,
   at: Circumstances,
 ): Pick<Covered, 'ok' | 'ageSeconds' | 'why'> {
+  if (found === undefined && at.asking && at.fresh && !at.silent)
+    return { ok: true, ageSeconds: null, why: 'whether a copy of this server runs is being asked' };
   if (found === undefined)
     return at.silent
       ? { ok: false, ageSeconds: null, why: 'Litestream does not answer' }

@@ -22,7 +22,7 @@ export async function deliverBundle(
   if (!recovery || !wasShown(forge.store, recovery.recipient)) return undefined;
   const sealed = readSealed(paths);
   if (sealed?.recipient !== recovery.recipient) return undefined;
-  refuseWhileFenced(forge.store);
+  refuseWhileFenced(forge);
   const store = openReplicaStore(config.replica, secrets.storage);
   const key = bundleKey(instance, sealed.at);
   let there = await listBundles(store, instance);

@@ -20,6 +20,8 @@ export type FormerServer = {
   /** From when to when it can be brought back. */
   window: RecoveryWindow;
   repositories: FormerRepository[];
+  /** Whether the replica says how far each history went: without that a lost end can't be told from one that never was. */
+  marked: boolean;
 };
 
 /** Its configuration, secrets, certificates, as of `sealedAt`; `recipient` is the public half of the key that opened them. */
@@ -92,7 +94,7 @@ export async function surveyFormer(
   source: ReplicaSource,
   at: Date | undefined,
   database: string,
-): Promise<Pick<FormerServer, 'window' | 'repositories'>> {
+): Promise<Pick<FormerServer, 'window' | 'repositories' | 'marked'>> {
   const beside = await highWaterOf(source);
   const { replica } = source.config;
   const window = await recoveryWindow(
@@ -112,7 +114,7 @@ export async function surveyFormer(
     }
   };
   const rows = allRepositories(store).filter(({ state }) => state !== 'creating');
-  return { window, repositories: await pMap(rows, one, { concurrency: 16 }) };
+  return { window, repositories: await pMap(rows, one, { concurrency: 16 }), marked: beside.size > 0 };
 }
 
 const highWaterOf = ({ config, secrets, instance }: ReplicaSource) =>

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import ms from 'ms';
@@ -17,6 +18,10 @@ const ownerSchema = z.object({
   instance: z.string().min(1),
   /** A hash of the machine's id: the same instance on two machines is a copied server, and both would write. */
   machine: z.string(),
+  /** A hash that is another one after each start of the machine: a copied machine has the same id. Older versions wrote none. */
+  boot: z.string().optional(),
+  /** The boot of the same server on the same machine that asks whether this one still runs; the next heartbeat says so. */
+  asked: z.string().optional(),
   /** For people. */
   hostname: z.string(),
   /** How often the server was brought back elsewhere: who knows only a former one may not take the replica back by itself. */
@@ -28,10 +33,13 @@ const ownerSchema = z.object({
 export type Owner = z.output<typeof ownerSchema>;
 
 /** Who we are. The heartbeat is that of the last write. */
-export type Me = Pick<Owner, 'instance' | 'machine' | 'hostname' | 'generation'>;
+export type Me = Pick<Owner, 'instance' | 'machine' | 'hostname' | 'generation'> & { boot: string };
 
 /** How long after its last heartbeat the same server on another machine counts as running. Milliseconds. */
 const alive = 600_000;
+
+/** Until a server that runs has noticed what became of its replica: it asks every five seconds. Milliseconds. */
+export const noticing = 12_000;
 
 /** Between writing and reading again, so that of two who claim at once both see the later. Milliseconds. */
 const settle = 500;
@@ -44,12 +52,17 @@ const settle = 500;
 export function thisOwner(
   { instance, root, generation }: { instance: string; root: string; generation: number },
   machineId = '/etc/machine-id',
+  bootId = '/proc/sys/kernel/random/boot_id',
 ): Me {
   const id = readIfThere(machineId)?.trim() || hostname();
   const where = root === '/' ? id : `${id} ${root}`;
-  const machine = createHash('sha256').update(`fossilrepo ${where}`).digest('hex').slice(0, 32);
-  return { instance, machine, hostname: hostname(), generation };
+  // Containers share their host's boot; of two that run each has processes of its own. The numbers are used again.
+  const boot = `${readIfThere(bootId)?.trim() ?? ''} ${readlinkSync('/proc/self/ns/pid')}`;
+  return { instance, machine: hash(where), boot: hash(boot), hostname: hostname(), generation };
 }
+
+const hash = (text: string): string =>
+  createHash('sha256').update(`fossilrepo ${text}`).digest('hex').slice(0, 32);
 
 /** Whether the replica is still ours. @throws OperatorError when the storage can't be asked */
 export async function checkOwner(
@@ -125,13 +138,45 @@ export async function ownerConflict(
   { now = () => Date.now() } = {},
 ): Promise<{ message: string; next: string } | undefined> {
   const owner = await readOwner(store);
-  return owner === undefined || isMe(owner, me) || left(owner, me, now())
+  // Started anew or copied: `serve` finds out.
+  return owner === undefined || isSameMachine(owner, me) || left(owner, me, now())
     ? undefined
     : conflict(store, owner, me, now());
 }
 
-const isMe = (owner: Owner, me: Me): boolean =>
+/** Whether an owner is this server since its machine was started. */
+export const isMe = (owner: Owner, me: Me): boolean =>
+  isSameMachine(owner, me) && (owner.boot === undefined || owner.boot === me.boot);
+
+/** The same server on the same machine: before it was started anew, or a copy of it. */
+export const isSameMachine = (owner: Owner, me: Me): boolean =>
   owner.instance === me.instance && owner.machine === me.machine;
+
+/** The same server on the same machine, heard of a while ago: whether it was this one before its start, or a copy that runs, has to be asked. */
+export const mayRunHere = (owner: Owner, me: Me, now = Date.now()): boolean =>
+  isSameMachine(owner, me) && !isMe(owner, me) && owner.generation <= me.generation && !left(owner, me, now);
+
+/** Whether nothing has to be said in the replica: no question is open. */
+export const isSettled = (owner: Owner, me: Me): boolean =>
+  isMe(owner, me) && owner.boot !== undefined && owner.asked === undefined;
+
+/**
+ * Asks a server with our own machine id whether it runs, and makes the replica ours when it doesn't answer: this one was started anew then.
+ * Whoever runs answers with a heartbeat. Of two who ask at once the later gets it.
+ * @returns whether it answered
+ */
+export async function askCopy(store: ReplicaStore, me: Me): Promise<boolean> {
+  const owner = await readOwner(store);
+  if (owner === undefined || !mayRunHere(owner, me)) return false;
+  await put(store, { ...owner, asked: me.boot });
+  for (const began = performance.now(); performance.now() - began < noticing;) {
+    await sleep(1_000, undefined, { ref: false });
+    const now = await readOwner(store);
+    if (now?.asked !== me.boot || now.heartbeat !== owner.heartbeat) return now !== undefined;
+  }
+  await takeOver(store, me);
+  return false;
+}
 
 /** The same server, moved: it stopped on the other machine. */
 const left = (owner: Owner, me: Me, now: number): boolean =>
@@ -148,15 +193,18 @@ function conflict(store: ReplicaStore, owner: Owner, me: Me, now: number): { mes
       message: `${whose} (instance ${owner.instance}).`,
       next: `${last} All that is there stays. If that server is gone, bring it back here: fossilrepo install --from this address, with --endpoint if its storage needs one. Otherwise give this one another replica, or another prefix in it.`,
     };
-  return owner.generation > me.generation
+  if (owner.generation > me.generation)
+    return {
+      message: `${whose}: this one was brought back there.`,
+      next: `${last} Turn this one off for good. What was pushed to it since is in its own files alone.`,
+    };
+  const stop = `${last} Stop that one and try again after ${ms(alive, { long: true })}; two servers on one replica lose data.`;
+  return owner.machine === me.machine
     ? {
-        message: `${whose}: this one was brought back there.`,
-        next: `${last} Turn this one off for good. What was pushed to it since is in its own files alone.`,
+        message: `${whose}: a copy of this one, on a machine with the same machine id.`,
+        next: `${stop} If both shall stay: rm /etc/machine-id; systemd-machine-id-setup; and give this one another replica.`,
       }
-    : {
-        message: `${whose}: a copy of this one, on another machine.`,
-        next: `${last} Stop that one and try again after ${ms(alive, { long: true })}; two servers on one replica lose data.`,
-      };
+    : { message: `${whose}: a copy of this one, on another machine.`, next: stop };
 }
 
 function conflictError(...about: Parameters<typeof conflict>): OperatorError {
@@ -170,9 +218,11 @@ async function write(
   now: number,
   options?: { onlyNew: boolean },
 ): Promise<boolean> {
-  const owner: Owner = { version: 1, ...me, heartbeat: new Date(now).toISOString() };
-  return await store.put(ownerKey, `${JSON.stringify(owner, null, 2)}\n`, options);
+  return await put(store, { version: 1, ...me, heartbeat: new Date(now).toISOString() }, options);
 }
+
+const put = (store: ReplicaStore, owner: Owner, options?: { onlyNew: boolean }): Promise<boolean> =>
+  store.put(ownerKey, `${JSON.stringify(owner, null, 2)}\n`, options);
 
 /** Whose a replica is; undefined when nobody has written there. @throws OperatorError when the storage can't be asked */
 export async function readOwner(store: ReplicaStore): Promise<Owner | undefined> {

@@ -9,7 +9,7 @@ import { getRepository, listRepositories } from '../store/repositories.ts';
 /** `fossilrepo backup now`: returns when all that was committed so far is in the replica. Answers 6 when some are not, 1 when none is. */
 export async function backupNow(options: GlobalOptions, names: readonly string[]): Promise<void> {
   await withForge(options, async (forge) => {
-    refuseWhileFenced(forge.store);
+    refuseWhileFenced(forge);
     const rows =
       names.length > 0
         ? names.map((name) => getRepository(forge.store, name))

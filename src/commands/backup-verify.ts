@@ -26,7 +26,7 @@ export async function backupVerify(
     throw new OperatorError('Name the repositories, or say --sample.', { exit: 'usage' });
   await withForge(options, async (forge) => {
     const chosen = names.length > 0 ? named(forge, names) : all(forge, sample);
-    refuseWhileFenced(forge.store);
+    refuseWhileFenced(forge);
     await withLock(forge.paths, 'verify', patience, async () => {
       sweepVerifications(forge.paths);
       // One after the other: pushes need the processor and the disk, too.

@@ -11,7 +11,7 @@ import {
   surveyFormer,
 } from '../backup/former.ts';
 import { openReplicaStore } from '../backup/open.ts';
-import { heartbeatAge, type Me, type Owner, readOwner, thisOwner } from '../backup/owner.ts';
+import { heartbeatAge, isSameMachine, type Me, type Owner, readOwner, thisOwner } from '../backup/owner.ts';
 import { type Answers, answeredConfig } from '../config/answers.ts';
 import type { Paths } from '../config/paths.ts';
 import { OperatorError } from '../errors.ts';
@@ -49,6 +49,10 @@ export type Found = {
   source: ReplicaSource;
   owner: Owner;
   me: Me;
+  /** Whether a killed run here has made the replica ours already. */
+  mine: boolean;
+  /** Whether such a run has seen to it that the former server noticed. */
+  begun: boolean;
   at: Date | undefined;
   former: FormerServer;
 };
@@ -80,8 +84,12 @@ export async function findFormer(
     });
   if (begun) refuseAnother(begun, owner);
   if (begun === undefined && isHere(paths, owner.instance)) return undefined;
-  const me = nextOwner(owner, paths);
-  refuseAlive(owner, me, flags.takeover);
+  const here = thisOwner({ instance: owner.instance, root: paths.root, generation: owner.generation });
+  // Another machine may have the same id; the same start of it, no other one.
+  const mine = isSameMachine(owner, here) && (begun !== undefined || owner.boot === here.boot);
+  // One generation further, unless that has been said already.
+  const me = mine ? here : { ...here, generation: owner.generation + 1 };
+  if (!mine && !flags.takeover) refuseAlive(owner);
   const source = {
     config: reading.config,
     run: reading.run,
@@ -107,13 +115,8 @@ export async function findFormer(
     return surveyFormer(source, at, database);
   });
   const former: FormerServer = { instance: owner.instance, secrets, ...survey };
-  return { server, configText, keys: given, source, owner, me, at, former };
-}
-
-/** What this machine will be to the replica: one generation further, unless that has been said already. */
-function nextOwner(owner: Owner, paths: Paths): Me {
-  const me = thisOwner({ instance: owner.instance, root: paths.root, generation: owner.generation });
-  return owner.machine === me.machine ? me : { ...me, generation: owner.generation + 1 };
+  const claim = { owner, me, mine, begun: begun !== undefined };
+  return { server, configText, keys: given, source, ...claim, at, former };
 }
 
 async function openSecrets(
@@ -165,9 +168,9 @@ function isHere(paths: Paths, instance: string): boolean {
   });
 }
 
-function refuseAlive(owner: Owner, me: Me, takeover: boolean): void {
+function refuseAlive(owner: Owner): void {
   const age = heartbeatAge(owner);
-  if (owner.machine === me.machine || takeover || age > alive) return;
+  if (age > alive) return;
   throw new OperatorError(
     `The server on ${owner.hostname} runs: it was last heard of ${Math.round(age / 1000)} s ago.`,
     {

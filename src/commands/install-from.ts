@@ -10,7 +10,7 @@ import { endBringing, noteBringing } from '../apply/bringing.ts';
 import { noteBroughtBack } from '../backup/fence.ts';
 import { fetchManagement } from '../backup/former.ts';
 import { openReplicaStore } from '../backup/open.ts';
-import { heartbeatAge, takeOver } from '../backup/owner.ts';
+import { heartbeatAge, noticing, takeOver } from '../backup/owner.ts';
 import { pathsUnder, ownProgram } from '../config/paths.ts';
 import { exitCodes, OperatorError } from '../errors.ts';
 import { describeFormer } from '../plan/describe-former.ts';
@@ -32,9 +32,6 @@ import { applyAlone, planServer } from './plan-and-apply.ts';
 import { prove } from './prove.ts';
 import { agreed } from './questions.ts';
 import { up } from './up.ts';
-
-/** Until a server that runs has noticed that the replica is another's: it asks every five seconds. Milliseconds. */
-const noticing = 12_000;
 
 /**
  * `fossilrepo install --from`: a server that is gone, from its replica: configuration, secrets, certificates, the management database and
@@ -78,11 +75,12 @@ export async function installFrom(options: GlobalOptions, flags: FromFlags): Pro
   return true;
 }
 
-/** From here on the former server writes nothing any more. Run again, the replica is ours already. */
-async function own({ source, owner, me }: Found): Promise<void> {
-  if (owner.machine === me.machine) return;
-  await takeOver(openReplicaStore(source.config.replica, source.secrets.storage), me);
-  if (heartbeatAge(owner) <= alive) await sleep(noticing);
+/** From here on the former server writes nothing any more. Run again, the replica is ours already, but it may not have noticed. */
+async function own({ source, owner, me, mine, begun }: Found): Promise<void> {
+  if (!mine || owner.boot !== me.boot)
+    await takeOver(openReplicaStore(source.config.replica, source.secrets.storage), me);
+  if (mine) await sleep(begun ? 0 : Math.max(0, noticing - heartbeatAge(owner)));
+  else if (heartbeatAge(owner) <= alive) await sleep(noticing);
 }
 
 /** All but the repositories, into its place. The parts don't run yet. */

@@ -12,7 +12,7 @@ import type { GlobalOptions } from '../server.ts';
 export async function judgeReplica(options: GlobalOptions): Promise<void> {
   await withForge(options, async (forge) => {
     const ownership = await judgeOwnership(forge);
-    if (ownership.is !== 'ours') forge.out.warn(`${ownership.what} ${ownership.next}`);
+    if ('what' in ownership) forge.out.warn(`${ownership.what} ${ownership.next}`);
   });
   await import('./serve.ts');
 }

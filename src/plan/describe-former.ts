@@ -27,6 +27,11 @@ export function describeFormer(former: FormerServer, owner: Owner, at: Date | nu
       ? `secrets       as of ${showInstant(secrets.sealedAt)}: ${secrets.bundle.files.length} files`
       : 'secrets       none: everybody gets a new access token, and certificates are made anew',
     `takes about   ${time}`,
+    ...(former.marked
+      ? []
+      : [
+          "! high-water.json is missing from the replica: what its histories lack at their ends can't be noticed",
+        ]),
     ...bad.map(({ name, error }) => `! ${name} can't be brought back: ${error ?? ''}`),
   ].join('\n');
 }

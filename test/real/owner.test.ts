@@ -1,9 +1,11 @@
 import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { directoryStore } from '../../src/backup/directory-store.ts';
 import {
+  askCopy,
   beatOwner,
   checkOwner,
   claimOwner,
@@ -35,6 +37,12 @@ afterAll(async () => {
 
 const machine = (letter: 'a' | 'b', instance: string, generation = 0) =>
   thisOwner({ instance, root: '/', generation }, join(root, `machine-${letter}`));
+/** The machine a by another start of it. */
+const boot = (id: string) => {
+  writeFileSync(join(root, `boot-${id}`), `${id}\n`);
+  const machineId = join(root, 'machine-a');
+  return thisOwner({ instance: 'one', root: '/', generation: 0 }, machineId, join(root, `boot-${id}`));
+};
 const at = (iso: string) => ({ now: () => Date.parse(iso) });
 
 describe.each([
@@ -116,6 +124,36 @@ describe.each([
     const claims = [claimOwner(store, machine('a', 'one')), claimOwner(store, machine('b', 'two'))];
     const ended = await Promise.allSettled(claims);
     expect(ended.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+  });
+
+  test('stays with a server that answers a copy with the same machine id', async () => {
+    const [runs, copied] = [boot('one'), boot('two')];
+    await claimOwner(store, runs);
+    expect(await checkOwner(store, copied)).toMatchObject({ other: { boot: runs.boot } });
+    const asking = askCopy(store, copied);
+    await sleep(1_500);
+    await beatOwner(store, runs);
+    expect(await asking).toBe(true);
+    expect(await checkOwner(store, runs)).toBe('ours');
+    expect(await store.get(ownerKey)).not.toContain('asked');
+    await expect(claimOwner(store, copied)).rejects.toThrow('with the same machine id');
+    // A version that knows no boots wrote this.
+    const { version, machine: id, hostname, heartbeat } = (await readOwner(store)) ?? {};
+    const former = JSON.stringify({ version, instance: 'one', machine: id, hostname, heartbeat });
+    await store.put(ownerKey, former);
+    expect(await checkOwner(store, copied)).toBe('ours');
+  });
+
+  test('goes to the later of two starts of one machine when nobody answers', async () => {
+    const [one, two] = [boot('two'), boot('three')];
+    await claimOwner(store, boot('one'));
+    const earlier = askCopy(store, one);
+    await sleep(2_000);
+    const later = askCopy(store, two);
+    expect(await earlier).toBe(true);
+    expect(await later).toBe(false);
+    expect(await checkOwner(store, two)).toBe('ours');
+    await expect(beatOwner(store, one)).rejects.toThrow('with the same machine id');
   });
 
   test('whose owner object is gone gets no beat', async () => {

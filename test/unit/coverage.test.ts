@@ -30,6 +30,13 @@ describe('one database', () => {
     expect(judge([])).toMatchObject({ ok: false, ageSeconds: null, why: 'Litestream does not replicate it' });
   });
 
+  test('that Litestream does not have yet, since whose the replica is has to be asked after a start', () => {
+    const soon = { asking: true, startedAt: now - 20_000 };
+    expect(judge([], soon)).toMatchObject({ ok: true, ageSeconds: null });
+    expect(judge([], { ...soon, startedAt: now - 61_000 })).toMatchObject({ ok: false });
+    expect(judge(undefined, soon)).toMatchObject({ ok: false, why: 'Litestream does not answer' });
+  });
+
   test('while Litestream does not answer', () => {
     expect(judge(undefined)).toMatchObject({
       ok: false,

@@ -31,8 +31,10 @@ const former: FormerServer = {
     repository('gone', { state: 'trashed' }),
     repository('damaged', { bytes: 0, toRead: 0, error: 'an object is missing.' }),
   ],
+  marked: true,
 };
-const described = (at: Date | null) => describeFormer(former, owner, at, 's3://replica/one').split('\n');
+const described = (at: Date | null, more: Partial<FormerServer> = {}) =>
+  describeFormer({ ...former, ...more }, owner, at, 's3://replica/one').split('\n');
 
 test('a former server is shown with all that one decides by', () => {
   expect(described(null)).toEqual([
@@ -49,4 +51,10 @@ test('a former server is shown with all that one decides by', () => {
 
 test('an instant is shown with its zone', () => {
   expect(described(from)).toContain(`to            ${showInstant(from)}`);
+});
+
+test('a replica that does not say how far its histories went is told as one', () => {
+  expect(described(null, { marked: false }).join('\n')).toContain(
+    'high-water.json is missing from the replica',
+  );
 });
