@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { accessTo } from '../access/members.ts';
 import { projectAccess } from '../access/project.ts';
 import {
+  abandonReplicating,
   eraseHistory,
   finishReplicating,
   replicateNow,
@@ -17,15 +18,16 @@ import { checkGone, checkRepository } from '../health/outside.ts';
 import { proveWriting } from '../health/writing.ts';
 import { makingPlace, type RepositoryStep, servedName } from '../plan/repository.ts';
 import { bringRepository } from '../repos/bring.ts';
-import { drainDatabase, waitForOthers } from '../repos/drain.ts';
+import { drainDatabase, waitForAll, waitForOthers } from '../repos/drain.ts';
 import { nameRepository } from '../repos/file.ts';
 import { rebuildRepository } from '../repos/rebuild.ts';
 import { fitIn } from '../repos/restore/fit.ts';
+import { keepAside } from '../repos/restore/kept.ts';
 import { restoreLitestreamTables } from '../repos/litestream-tables.ts';
-import { makeRepository, removeDatabase } from '../repos/make.ts';
+import { makeRepository, removeDatabase, removeLogs } from '../repos/make.ts';
 import { markClosed, markRoute } from '../repos/marks.ts';
 import { findRepositoryById, type Repository, updateRepository } from '../store/repositories.ts';
-import { linkDurably, moveDurably } from '../system/files.ts';
+import { moveDurably } from '../system/files.ts';
 
 /** What the steps tell about what they did that was not certain before. */
 export type RepositoryReport = { sanitised: string[] };
@@ -79,6 +81,9 @@ async function applyStep(step: RepositoryStep, forge: Forge, report: RepositoryR
       return;
     case 'drain':
       await drain(forge, step);
+      return;
+    case 'abandon':
+      await abandon(forge, step);
       return;
     case 'move':
       move(forge, step);
@@ -143,15 +148,23 @@ async function drain(forge: Forge, step: Extract<RepositoryStep, { do: 'drain' }
   await drainDatabase(file);
 }
 
+/** Nobody has the file open, and all that is left of it stays as it is: nothing in it can be relied on, or there is none. */
+async function abandon(forge: Forge, step: Extract<RepositoryStep, { do: 'abandon' }>): Promise<void> {
+  const file = join(forge.paths.data, step.file);
+  await waitForOthers(file, (await forge.litestream.info()).pid);
+  await abandonReplicating(forge, step);
+  await waitForAll(file);
+}
+
 /**
  * Puts one file in another's place, which is kept under a name of its own if wanted. Somebody who looks sees the one or the other at any
  * moment. Litestream's state goes: it is of the former file, and without it Litestream sends all of the new one.
  */
 function exchange(from: string, to: string, keep: string | undefined): void {
-  if (existsSync(to)) {
-    rmSync(litestreamState(to), { recursive: true, force: true });
-    if (keep !== undefined) linkDurably(to, keep);
-  }
+  rmSync(litestreamState(to), { recursive: true, force: true });
+  if (keep !== undefined) keepAside(to, keep);
+  // A log is left where it could not be written into its file: SQLite would take it for the new file's.
+  removeLogs(to);
   // SQLite makes files that the group may only read; Fossil and Litestream both write here.
   chmodSync(from, 0o660);
   moveDurably(from, to);

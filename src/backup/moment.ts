@@ -62,7 +62,7 @@ export async function momentAt(history: History, { at, known }: MomentWish): Pro
   if (txid === 0) throw await tooEarly(history, at);
   refuseGap(history, txid, Math.max(known, newest));
   const { files: needed, missing } = filesFor(files, txid);
-  if (missing !== undefined) throw lost(history, missing);
+  if (missing !== undefined) throw lost(history, missing, needed.length > 0 ? 0 : startOf(files));
   refuseDamaged(history, needed, txid);
   const last = needed.at(-1);
   const header = last && (await readHeader(history.store, last));
@@ -83,8 +83,7 @@ function jumped({ files, place }: History, txid: number, at: Date): boolean {
 async function lastBefore({ store, files }: History, level: number, at: Date): Promise<number> {
   const own = files.filter((file) => file.level === level);
   const limit = at.getTime();
-  // A file arrives after it was taken: what was there this early is older than the instant for certain.
-  const surely = own.findLastIndex(({ modified }) => modified.getTime() <= limit - slack);
+  const surely = await lastOlder(store, own, limit);
   let found = own[surely]?.max ?? 0;
   let past = false;
   const rest = own.slice(surely + 1);
@@ -109,6 +108,21 @@ async function lastBefore({ store, files }: History, level: number, at: Date): P
   return found;
 }
 
+/**
+ * The last of some files that is older than an instant for certain, or -1: a file arrives after it was taken. The server's clock may have
+ * been ahead of the storage's by any time, so that its header is believed, and one further back where it says something else.
+ */
+async function lastOlder(store: ReplicaStore, own: readonly HistoryFile[], limit: number): Promise<number> {
+  let index = own.findLastIndex(({ modified }) => modified.getTime() <= limit - slack);
+  for (let step = 1; index >= 0; step *= 2) {
+    const file = own[index];
+    const header = file && (await readHeader(store, file));
+    if (typeof header === 'object' && header.takenAt.getTime() <= limit) return index;
+    index = Math.max(-1, index - step);
+  }
+  return -1;
+}
+
 /** How many headers are read at once. */
 const batch = 16;
 
@@ -128,6 +142,10 @@ function refuseGap(history: History, txid: number, newest: number): void {
   }
   throw lost(history, next);
 }
+
+/** The level that a history begins with: single transactions age out, and then it is a snapshot. */
+const startOf = (files: readonly HistoryFile[]): number =>
+  files.some(({ level, min }) => level === 0 && min <= 2) ? 0 : (levels.at(-1) ?? 0);
 
 /** Litestream says only that some file is too short. */
 function refuseDamaged(history: History, needed: readonly HistoryFile[], txid: number): void {

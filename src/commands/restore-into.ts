@@ -18,6 +18,7 @@ import { OperatorError } from '../errors.ts';
 import { type Forge, withForge } from '../forge.ts';
 import { drainDatabase } from '../repos/drain.ts';
 import { removeDatabase } from '../repos/make.ts';
+import { settleAsides } from '../repos/restore/aside.ts';
 import { fetchState, findState, haveRoom } from '../repos/restore/prepare.ts';
 import { inWords, type StateCounts } from '../repos/verify.ts';
 import type { GlobalOptions } from '../server.ts';
@@ -59,6 +60,8 @@ async function writeStates(
       next: 'Write one after the other, each into a folder of its own.',
       exit: 'usage',
     });
+  // What killed ones left may be the room that is missing.
+  settleAsides(forge);
   forge.out.say(`To ${showInstant(at)}:`);
   if (dryRun) {
     await showStates(forge, rows, at, into);

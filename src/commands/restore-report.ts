@@ -2,47 +2,56 @@ import { exitCodes, messageOf } from '../errors.ts';
 import type { Forge } from '../forge.ts';
 import type { Repository } from '../store/repositories.ts';
 import { answerFor, type Attempts, failures } from '../system/attempts.ts';
+import type { Already } from './restore-already.ts';
+import { describeFormer, type Former } from './restore-former.ts';
 
-/** A repository that is as it was at an instant. `unfinished`: what failed after the state was in its place. */
-export type Done = { name: string; id: string; at: string; undo: string; unfinished: string | null };
+/** A repository that is as it was at an instant, and what was there before. `unfinished`: what failed after the state was in its place. */
+export type Done = Former & { name: string; id: string; at: string; unfinished: string | null };
 
 export const doneAs = (
   { name, id }: Pick<Repository, 'name' | 'id'>,
   at: Date,
+  former: Former,
   unfinished?: string,
-): Done => ({
+): Done => ({ name, id, at: at.toISOString(), ...former, unfinished: unfinished ?? null });
+
+/** One that is left as it is, for an answer: the state of which instant it has, and since when. */
+export const leftAs = ({ row: { name, id }, at, since }: Already) => ({
   name,
   id,
   at: at.toISOString(),
-  undo: `fossilrepo restore ${name} --undo`,
-  unfinished: unfinished ?? null,
+  since: since.toISOString(),
 });
 
-/** Says what became of a restore: of `before`, which a killed one did, of those that were prepared, and of those put in place. */
+/** Says what became of a restore: of those that are left as they are, of those that were prepared, and of those put in place. @param words what was asked for, as options */
 export function report(
   { out }: Pick<Forge, 'out'>,
-  before: readonly Done[],
+  already: readonly Already[],
   restored: Attempts<{ row: Pick<Repository, 'name'> }, Done>,
   prepared: Attempts<Repository, unknown>,
+  words: string,
 ): void {
   const failed = [
     ...failures(prepared),
     ...restored.failed.map(({ item, error }) => ({ name: item.row.name, error: messageOf(error) })),
   ];
-  const done = [...before, ...restored.done.map(({ value }) => value)];
+  const done = restored.done.map(({ value }) => value);
   const unfinished = done.flatMap(({ name, unfinished: what }) =>
     what === null ? [] : [`What comes after that failed for ${name}: ${what}`],
   );
   out.result(
-    { restored: done, failed },
+    { restored: done, already: already.map(leftAs), failed },
     [
+      ...already.map(({ text }) => text),
       ...failed.map(({ name, error }) => `${name} was not restored: ${error}`),
-      ...done.map(
-        ({ name, undo }) => `${name} is restored. It is kept for seven days what was there before: ${undo}`,
-      ),
+      ...done.map((one) => `${one.name} is restored. ${describeFormer(one)}`),
       ...unfinished,
+      // Done once more, the others would be kept for --undo as they are now.
+      ...(failed.length > 0 && done.length > 0
+        ? [`For the others alone: fossilrepo restore ${failed.map(({ name }) => name).join(' ')} ${words}`]
+        : []),
     ].join('\n'),
   );
-  answerFor(done.length + failed.length, failed.length);
+  answerFor(already.length + done.length + failed.length, failed.length);
   if (unfinished.length > 0) process.exitCode = exitCodes.partly;
 }

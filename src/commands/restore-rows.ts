@@ -7,6 +7,7 @@ import {
   findRepository,
   findRepositoryById,
   listRepositories,
+  listTrashed,
   type Repository,
 } from '../store/repositories.ts';
 
@@ -30,7 +31,21 @@ export function chosenRows(
     forge.out.warn(
       `Left as they are, since they were made later: ${later.map(({ name }) => name).join(', ')}`,
     );
+  if (at) tellDeleted(forge, at);
   return there;
+}
+
+/** What was there then and lies in the trash now comes back only when it is named: its name may be another's, and who deleted it meant to. */
+function tellDeleted(forge: Pick<Forge, 'store' | 'out'>, at: Date): void {
+  const then = at.getTime();
+  const deleted = listTrashed(forge.store).filter(
+    ({ createdAt, deletedAt }) => createdAt <= then && (deletedAt ?? then) > then,
+  );
+  if (deleted.length === 0) return;
+  const lines = deleted.map(({ id, name }) => `  ${name}: fossilrepo restore ${id} --at ${at.toISOString()}`);
+  forge.out.warn(
+    ['Left in the trash, since they were deleted later; to have one as it was then:', ...lines].join('\n'),
+  );
 }
 
 function chosen(forge: Pick<Forge, 'store'>, nameOrId: string): Repository {

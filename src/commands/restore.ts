@@ -3,39 +3,40 @@ import { alone, type Forge, withForge } from '../forge.ts';
 import { describeRepositoryPlan } from '../plan/describe-repository.ts';
 import type { RepositoryStep } from '../plan/repository.ts';
 import { applyChange, changeOf } from '../repos/change.ts';
-import { describeDifference } from '../repos/contents/describe-difference.ts';
-import { describeNewer } from '../repos/contents/describe-newer.ts';
-import { removeDatabase } from '../repos/make.ts';
+import { openAside } from '../repos/restore/aside.ts';
 import { applyRestore, planRestore } from '../repos/restore/exchange.ts';
 import { type PreparedRestore, prepareRestore } from '../repos/restore/prepare.ts';
 import { type PreparedUndo, prepareUndo } from '../repos/restore/undo.ts';
 import { inWords } from '../repos/verify.ts';
 import type { GlobalOptions } from '../server.ts';
 import { findRepositoryById, type Repository } from '../store/repositories.ts';
+import { noteTold } from '../store/restores.ts';
 import { answerFor, attemptAll, type Attempts, failures } from '../system/attempts.ts';
 import { parseInstant, showInstant } from '../system/instant.ts';
 import { agreed } from './questions.ts';
+import { type Already, alreadyDone } from './restore-already.ts';
+import { describeChange } from './restore-change.ts';
+import { checkFlags, type RestoreFlags } from './restore-flags.ts';
 import { restoreInto } from './restore-into.ts';
-import { tellKilled } from './restore-killed.ts';
-import { type Done, doneAs, report } from './restore-report.ts';
+import { formerOf } from './restore-former.ts';
+import { refuseAgeAgain, tellKilled } from './restore-killed.ts';
+import { type Done, doneAs, leftAs, report } from './restore-report.ts';
 import { chosenRows, nameInService, twinIn } from './restore-rows.ts';
 
-export type RestoreFlags = {
-  at?: string;
-  all: boolean;
-  into?: string;
-  undo: boolean;
-  shun: boolean;
-  inTrash: boolean;
-  as?: string;
-  yes: boolean;
-  dryRun: boolean;
-};
-
 type Prepared = PreparedRestore | PreparedUndo;
+/** What is to be put into its place, or only out of the trash. */
+type Work = Prepared | Already;
 
 /** So many repositories are fetched, and put in their places, at a time. */
 const atOnce = 4;
+
+/** What is to be done, as options: an age was another time when it was typed. */
+const wordsOf = ({ undo, shun, inTrash }: RestoreFlags, at: Date | undefined): string =>
+  at
+    ? [`--at ${at.toISOString()}`, ...(shun ? ['--shun'] : []), ...(inTrash ? ['--in-trash'] : [])].join(' ')
+    : undo
+      ? '--undo'
+      : '--redo';
 
 /** `fossilrepo restore`: brings repositories back to an instant, or takes the last restore back. Answers 6 when some failed. */
 export async function restore(
@@ -60,63 +61,44 @@ async function restoreInPlace(
   flags: RestoreFlags,
 ): Promise<void> {
   refuseTwins(rows.map((row) => nameInService(forge, row, flags) ?? row.id));
-  const killed = await tellKilled(forge, rows, flags);
-  // Run again, an undo that was only not told of is done.
-  const before = flags.undo ? killed : [];
-  const rest = rows.filter((row) => !before.some((one) => one.row === row));
+  const killed = await tellKilled(forge, rows);
+  if (flags.at !== undefined && at) refuseAgeAgain(forge, killed, flags.at, at);
+  const already = alreadyDone(forge, rows, killed, { at, undo: flags.undo });
+  const rest = rows.filter((row) => !already.some((one) => one.row === row));
+  if (!flags.dryRun)
+    for (const { row, restore } of killed) if (rest.includes(row)) noteTold(forge.store, restore.id);
   if (at) forge.out.say(`To ${showInstant(at)}:`);
+  // Until all of it is in its place: what is left there then was of no use, or failed.
+  using aside = openAside(forge.paths, { noted: !flags.dryRun });
   const prepared = await attemptAll(
     rest,
     atOnce,
-    (row) => (at ? prepareRestore(forge, row, at) : prepareUndo(forge, row)),
+    (row) =>
+      at
+        ? prepareRestore(forge, row, at, aside)
+        : prepareUndo(forge, row, flags.undo ? 'undo' : 'restore', aside),
     (ended, count) => {
-      const not = at ? "can't be restored" : "can't be taken back";
+      const not = at ? "can't be restored" : flags.undo ? "can't be taken back" : "can't be brought again";
       const what = 'error' in ended ? not : inWords(ended.value.counts);
       forge.out.say(`- ${ended.item.name}: ${what}${count}`);
     },
   );
   const ready = prepared.done.map(({ value }) => value);
-  try {
-    for (const one of ready) forge.out.say(describeChange(one));
-    if (flags.dryRun) {
-      showPlans(forge, ready, prepared, flags);
-      return;
-    }
-    if (ready.length > 0) await agree(ready, flags);
-    // With nothing to do nobody is waited for: what is to be told is told.
-    const restored =
-      ready.length === 0 ? { done: [], failed: [] } : await alone(forge, () => applyAll(forge, ready, flags));
-    report(
-      forge,
-      before.map(({ row, restore }) => doneAs(row, new Date(restore.at))),
-      restored,
-      prepared,
-    );
-  } finally {
-    for (const { kind, file } of ready) if (kind === 'restore') removeDatabase(`${forge.paths.data}/${file}`);
+  for (const one of ready) forge.out.say(describeChange(one, flags));
+  if (flags.dryRun) {
+    showPlans(forge, ready, already, prepared, flags);
+    return;
   }
-}
-
-function checkFlags(names: readonly string[], flags: RestoreFlags): void {
-  const problems: [boolean, string][] = [
-    [(flags.at === undefined) === !flags.undo, 'Give either --at TIME or --undo.'],
-    [flags.all === names.length > 0, 'Name the repositories, or say --all.'],
-    [
-      flags.undo && (flags.all || flags.into !== undefined),
-      '--undo takes back the last restore of the repositories that are named, in their place.',
-    ],
-    [
-      flags.into !== undefined && (flags.as !== undefined || flags.inTrash || flags.shun),
-      '--into only writes files: what is served, and in the trash, stays as it is.',
-    ],
-    [flags.as !== undefined && names.length !== 1, '--as is for one repository.'],
-  ];
-  const [, problem] = problems.find(([is]) => is) ?? [];
-  if (problem !== undefined)
-    throw new OperatorError(problem, {
-      next: 'fossilrepo restore demo --at 2026-11-21T14:00, fossilrepo restore demo --undo, fossilrepo restore --all --at 15m',
-      exit: 'usage',
-    });
+  if (ready.length > 0) await agree(ready, flags);
+  // A killed restore out of the trash may have got no further than there.
+  const inTrash = already.filter(({ row }) => nameInService(forge, row, flags) !== undefined);
+  const work = [...ready, ...inTrash];
+  // With nothing to do nobody is waited for: what is to be told is told.
+  const restored =
+    work.length === 0 ? { done: [], failed: [] } : await alone(forge, () => applyAll(forge, work, flags));
+  const left = already.filter((one) => !inTrash.includes(one));
+  report(forge, left, restored, prepared, wordsOf(flags, at));
+  for (const { id } of [...left, ...restored.done.map(({ item }) => item)]) noteTold(forge.store, id);
 }
 
 /** @throws OperatorError (usage) when two would come back under one name */
@@ -129,35 +111,15 @@ function refuseTwins(names: readonly string[]): void {
     });
 }
 
-/** What a person has to know before saying yes. */
-function describeChange(prepared: Prepared): string {
-  const { row, difference } = prepared;
-  const lines = [`${row.name}:`];
-  if (difference === undefined) lines.push('  it has no file now; all of it comes back');
-  else lines.push(describeDifference(difference).replaceAll(/^/gm, '  '));
-  lines.push('  Members, roles, visibility and what is shunned stay as they are today.');
-  if (difference && difference.artifacts.gainedShunned.length > 0)
-    lines.push(
-      `  ${difference.artifacts.gainedShunned.length} artifacts that are shunned come back into the file: fossilrepo repo maintain ${row.name} removes them again.`,
-    );
-  if ('newer' in prepared) {
-    const { artifacts, receipts } = prepared.newer;
-    if (artifacts + receipts.length > 0)
-      lines.push(
-        '  Pushed since the restore, and gone with it:',
-        describeNewer(prepared.newer).replaceAll(/^/gm, '  '),
-      );
-  } else if (difference && difference.artifacts.lost > 0)
-    lines.push(
-      '  Whoever has what is lost in a clone brings it back with the next sync, unless --shun forbids it.',
-    );
-  return lines.join('\n');
-}
-
 async function agree(ready: readonly Prepared[], flags: RestoreFlags): Promise<void> {
   if (flags.yes) return;
   const names = ready.map(({ row }) => row.name).join(', ');
-  await agreed(flags.undo ? `Take the last restore of ${names} back?` : `Restore ${names}?`, false);
+  const question = flags.undo
+    ? `Take the last restore of ${names} back?`
+    : flags.redo
+      ? `Bring what the last restore of ${names} had brought once more?`
+      : `Restore ${names}?`;
+  await agreed(question, false);
 }
 
 /** The steps of one, those out of the trash included. */
@@ -173,6 +135,7 @@ function stepsOf(forge: Forge, prepared: Prepared, flags: RestoreFlags): Reposit
 function showPlans(
   forge: Forge,
   ready: readonly Prepared[],
+  already: readonly Already[],
   prepared: Attempts<Repository, Prepared>,
   flags: RestoreFlags,
 ): void {
@@ -180,27 +143,28 @@ function showPlans(
   forge.out.result(
     {
       restored: [],
-      repositories: plans.map(({ one: { row, at, difference }, steps }) => ({
+      already: already.map(leftAs),
+      repositories: plans.map(({ one: { row, at, present }, steps }) => ({
         name: row.name,
         id: row.id,
         at: at.toISOString(),
-        difference,
+        present: present.is,
+        difference: present.is === 'whole' ? present.difference : undefined,
         steps,
       })),
       failed: failures(prepared),
     },
-    plans.map(({ one, steps }) => `${one.row.name}:\n${describeRepositoryPlan(steps)}`).join('\n'),
+    [
+      ...already.map(({ text }) => text),
+      ...plans.map(({ one, steps }) => `${one.row.name}:\n${describeRepositoryPlan(steps)}`),
+    ].join('\n'),
   );
-  answerFor(ready.length + prepared.failed.length, prepared.failed.length);
+  answerFor(already.length + ready.length + prepared.failed.length, prepared.failed.length);
 }
 
-const applyAll = (
-  forge: Forge,
-  ready: readonly Prepared[],
-  flags: RestoreFlags,
-): Promise<Attempts<Prepared, Done>> =>
+const applyAll = (forge: Forge, work: readonly Work[], flags: RestoreFlags): Promise<Attempts<Work, Done>> =>
   attemptAll(
-    ready,
+    work,
     atOnce,
     (one) => apply(forge, one, flags),
     (ended, count) => {
@@ -213,14 +177,15 @@ const applyAll = (
     },
   );
 
-async function apply(forge: Forge, prepared: Prepared, flags: RestoreFlags): Promise<Done> {
-  const { row, at } = prepared;
+async function apply(forge: Forge, work: Work, flags: RestoreFlags): Promise<Done> {
+  const { row, kind, at } = work;
   const name = nameInService(forge, row, flags);
   const unfinished =
-    (await applyRestore(forge, prepared, flags)) ??
+    ('file' in work ? await applyRestore(forge, work, flags) : undefined) ??
     (name === undefined ? undefined : await outOfTrash(forge, row, name));
   const now = findRepositoryById(forge.store, row.id)?.name ?? row.name;
-  return doneAs({ id: row.id, name: now }, at, unfinished);
+  const was = 'present' in work ? work.present.is : work.was;
+  return doneAs({ id: row.id, name: now }, at, formerOf(forge, now, { id: work.id, kind, was }), unfinished);
 }
 
 /** @returns why it is not in service, or not all is done for that */

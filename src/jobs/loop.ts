@@ -14,12 +14,12 @@ import { dropOldUndos } from '../repos/restore/kept.ts';
 import { sweepScratch } from '../repos/scratch.ts';
 import { addEvent } from '../store/events.ts';
 import { withLock } from '../system/locks.ts';
-import { adoptStrangers, findStrangers } from './adopt.ts';
+import { adoptStrangers, findStrangers, strayFolders } from './adopt.ts';
 import { backoff } from './backoff.ts';
 import { keptWaiting, mendingLong, type Waiting } from './delay.ts';
 import { guardLogs } from './guard.ts';
 import { keepHighWater } from './high-water.ts';
-import { mend, mendInTurns } from './mend.ts';
+import { mend, mendInTurns, type Unread } from './mend.ts';
 import { newsOf } from './news.ts';
 import { nudgeReplication } from './nudge.ts';
 import { tellEvents } from './tell-events.ts';
@@ -47,15 +47,19 @@ export function startLoop(forge: Forge, log: (text: string) => void): Loop {
   const failed = (error: unknown) => log(messageOf(error));
   // A clock that is set back must keep nothing from being mended.
   const tries = backoff(() => performance.now());
-  const owner = watchOwner(forge, () => void look().catch(failed));
+  const highWater = keepHighWater(forge);
+  const owner = watchOwner(forge, {
+    changed: () => void look().catch(failed),
+    begins: highWater.forget,
+  });
   const bundle = watchBundle(forge, () => owner.ours());
   const news = newsOf(log);
   const bridgeNews = newsOf(log);
-  const highWater = keepHighWater(forge);
   const guard = guardLogs(forge);
   const verification = verifyDaily(forge, () => owner.ours(), log);
   const startedAt = new Date().toISOString();
   const mirrors = verifyMirrorsDaily(forge, log);
+  const unread = new Map<string, Unread>();
   let turn = 0;
   let mendedAt = -Infinity;
   let clearedAt = -Infinity;
@@ -106,10 +110,11 @@ export function startLoop(forge: Forge, log: (text: string) => void): Loop {
   };
 
   const mendEach = async (): Promise<Finding[]> => [
-    ...(await guarded('server', () => mend(forge, tries))),
+    ...(await guarded('server', () => mend(forge, tries, highWater))),
     ...(await guarded('replica', guard)),
     ...(await guarded('adoption', () => adoptStrangers(forge, findStrangers(forge), Date.now()))),
-    ...(await guarded('access', () => Promise.resolve(mendInTurns(forge, turn++)))),
+    ...(await guarded('folders', () => Promise.resolve(strayFolders(forge)))),
+    ...(await guarded('access', () => Promise.resolve(mendInTurns(forge, turn++, unread)))),
   ];
 
   /** Only while no command is at work: what looks wrong then may be half of something right. */
@@ -171,7 +176,7 @@ export function startLoop(forge: Forge, log: (text: string) => void): Loop {
     new Cron('50 * * * * *', options, () => bridgeNews(bridgeFindings(forge, Date.now()))),
     new Cron('*/10 * * * * *', options, clear),
   ];
-  const nudge = nudgeReplication(forge, highWater.note);
+  const nudge = nudgeReplication(forge, highWater.note, failed);
   void owner.check().then(bundle.check).catch(failed);
   addEvent(forge.store, { kind: 'started', text: 'the management part started' });
   return {

@@ -5,36 +5,57 @@ import { projectAccess } from '../access/project.ts';
 import { failedAs } from '../backup/control.ts';
 import { replicatedDatabases, writeLitestreamConfig } from '../backup/replicate.ts';
 import { closedMark, routeMark } from '../config/paths.ts';
-import { messageOf } from '../errors.ts';
+import { isBusy, messageOf } from '../errors.ts';
 import type { Forge } from '../forge.ts';
 import type { Finding } from '../health/finding.ts';
 import { placeOf } from '../plan/repository.ts';
 import { endCreation } from '../repos/create.ts';
 import { idOfFile } from '../repos/file.ts';
 import { settle } from '../repos/change.ts';
+import { UnreadableError } from '../repos/open.ts';
+import { settleAsides } from '../repos/restore/aside.ts';
 import { settleRestores } from '../repos/restore/settle.ts';
 import { markRoute } from '../repos/marks.ts';
 import { restoreLitestreamTables } from '../repos/litestream-tables.ts';
 import { addEvent } from '../store/events.ts';
 import { allRepositories, listRepositories, type Repository } from '../store/repositories.ts';
 import type { Backoff } from './backoff.ts';
+import type { HighWaterKeeper } from './high-water.ts';
 import { reject } from './reject.ts';
+import { mendStuck } from './stuck.ts';
 
 /**
  * Brings everything that is derived back to what the management database says: unfinished commands, marks for the edge, what Litestream
  * replicates. The caller holds the `changes` lock, so that no command is at work.
  * @returns what could not be mended
  */
-export async function mend(forge: Forge, backoff: Backoff): Promise<Finding[]> {
-  settleRestores(forge);
-  const findings = await finishCommands(forge, backoff);
+export async function mend(
+  forge: Forge,
+  backoff: Backoff,
+  highWater: Pick<HighWaterKeeper, 'forget'>,
+): Promise<Finding[]> {
+  const findings = unsettled(forge);
+  settleAsides(forge);
+  findings.push(...(await finishCommands(forge, backoff)));
   const rows = listRepositories(forge.store, { hidden: true }).filter(({ state }) => state === 'active');
   findings.push(...missingFiles(forge, rows));
   mendMarks(forge, rows);
   findings.push(...mendConfiguration(forge));
   await mendReplication(forge, backoff);
+  await mendStuck(forge, backoff, highWater);
   return findings;
 }
+
+/** One that is only locked is looked at again in a moment. */
+const unsettled = (forge: Forge): Finding[] =>
+  settleRestores(forge)
+    .filter(({ error }) => !isBusy(error))
+    .map(({ name, error }) => ({
+      level: 'red',
+      about: name,
+      what: `A restore of ${name} was cut short, and what became of it can't be found out: ${messageOf(error)}`,
+      next: 'It is tried again by itself; see fossilrepo logs management.',
+    }));
 
 /** A change of the configuration can't follow what is served while the template lacks something. */
 function mendConfiguration(forge: Forge): Finding[] {
@@ -83,7 +104,7 @@ const missingFiles = ({ paths }: Forge, rows: readonly Repository[]): Finding[] 
       level: 'red',
       about: name,
       what: `The file of ${name} is gone: ${join(paths.data, file)}.`,
-      next: `Put it back from where it was moved to; its history is in the replica.`,
+      next: `Put it back from where it was moved to, or bring it back from the replica: fossilrepo restore ${name} --at now`,
     }));
 
 /** A name is routed when it is served, and closed only while somebody works on it: nobody does, since we hold the lock. */
@@ -137,35 +158,48 @@ async function mendReplication(forge: Forge, backoff: Backoff): Promise<void> {
   }
 }
 
+/** A repository that could not be looked into. */
+export type Unread = { finding: Finding; damaged: boolean };
+
 /** How many repositories are looked into at one look, each for a millisecond or two: on an idle server little else is done. */
 const perLook = 5;
 
 /**
  * Looks into some repositories' files, in turns: whether it is still the repository that belongs there, and whether today's access is
- * what is written in it. One that can't be looked into doesn't keep the others from it.
+ * what is written in it. One that can't be looked into doesn't keep the others from it. A damaged one is looked into each time; one that is
+ * locked is waited for in its turn only, since nothing else is done meanwhile.
+ * @param unread what was found at former looks, by the repository's id; it is kept up to date
+ * @returns all that is found now, of those whose turn it isn't, too
  */
-export function mendInTurns(forge: Forge, turn: number): Finding[] {
+export function mendInTurns(forge: Forge, turn: number, unread: Map<string, Unread>): Finding[] {
   const rows = listRepositories(forge.store, { hidden: true }).filter(
     (row) => row.state === 'active' && existsSync(join(forge.paths.data, row.file)),
   );
   const start = (turn * perLook) % Math.max(1, rows.length);
-  return [...rows.slice(start), ...rows.slice(0, start)].slice(0, perLook).flatMap((row): Finding[] => {
+  const looked = [...rows.slice(start), ...rows.slice(0, start)].slice(0, perLook);
+  const damaged = rows.filter(({ id }) => unread.get(id)?.damaged === true);
+  for (const id of unread.keys()) if (!rows.some((row) => row.id === id)) unread.delete(id);
+  for (const row of new Set([...looked, ...damaged]))
     try {
       mendInside(forge, row);
-      return [];
+      unread.delete(row.id);
     } catch (error) {
-      const next = 'Check it with: fossilrepo repo verify, and see who else uses the file.';
-      return [
-        {
-          level: 'red',
-          about: row.name,
-          what: `${row.name} can't be looked into: ${messageOf(error)}`,
-          next,
-        },
-      ];
+      const finding: Finding = { level: 'red', about: row.name, ...describeUnread(row.name, error) };
+      unread.set(row.id, { finding, damaged: error instanceof UnreadableError });
     }
-  });
+  return [...unread.values()].map(({ finding }) => finding);
 }
+
+const describeUnread = (name: string, error: unknown): Pick<Finding, 'what' | 'next'> =>
+  error instanceof UnreadableError
+    ? {
+        what: `The file of ${name} is damaged: ${messageOf(error)}`,
+        next: `Bring it back from the replica: fossilrepo restore ${name} --at now. The damaged file is kept.`,
+      }
+    : {
+        what: `${name} can't be looked into: ${messageOf(error)}`,
+        next: `Check it with: fossilrepo repo verify ${name}, and see who else uses the file.`,
+      };
 
 function mendInside(forge: Forge, row: Repository): void {
   const file = join(forge.paths.data, row.file);

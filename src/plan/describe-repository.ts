@@ -22,6 +22,8 @@ function describeStep(step: RepositoryStep): string {
       return `close ${step.name}`;
     case 'drain':
       return `wait until nobody writes to ${step.file} and all of it is in the replica`;
+    case 'abandon':
+      return `wait until nobody has ${step.file} open, and replicate it no longer`;
     case 'move':
       return `move ${step.from} to ${step.to}`;
     case 'replicate':

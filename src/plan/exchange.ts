@@ -1,9 +1,6 @@
 import type { Repository } from '../store/repositories.ts';
 import { makingPlace, type RepositoryStep, type Shunned } from './repository.ts';
 
-/** The state of a repository that was fetched, relative to the data folder. */
-export const fetchedPlace = (restore: string): string => `work/tmp/restore-${restore}.fossil`;
-
 /** Where the state before a restore is kept, relative to the data folder. */
 export const undoPlace = (restore: string): string => `work/undo/${restore}.fossil`;
 
@@ -11,7 +8,9 @@ export const undoPlace = (restore: string): string => `work/undo/${restore}.foss
 export type Exchange = {
   /** A whole file that nobody has open; it is gone afterwards. */
   from: string;
-  /** Where the state that was there is kept; undefined when it is the same in another form. */
+  /** What lies in the place: from one that is whole goes everything into the replica first. */
+  present: 'whole' | 'damaged' | 'missing';
+  /** Where what lies there is kept; undefined when there is nothing, or it is the same in another form. */
   keep: string | undefined;
   /** The restore that it is, written into the file, so that a killed one can be told. */
   restore: string | undefined;
@@ -28,16 +27,18 @@ export function planExchange(
   exchange: Exchange,
 ): RepositoryStep[] {
   const { id, name, file } = row;
-  const { from, keep, restore, shun } = exchange;
+  const { from, present, keep, restore, shun } = exchange;
   const prepare: RepositoryStep = { do: 'prepare', id, file: from, restore, shun };
   const swap: RepositoryStep = { do: 'exchange', from, to: file, keep };
   if (row.state !== 'active') return [prepare, swap];
   return [
     prepare,
     { do: 'close', name },
-    { do: 'drain', id, file },
+    { do: present === 'whole' ? 'drain' : 'abandon', id, file },
     swap,
     { do: 'replicate', id, file },
+    // Without a file it is not served.
+    ...(present === 'missing' ? [{ do: 'route', name } as const] : []),
     { do: 'open', name },
     { do: 'check', id },
   ];

@@ -16,6 +16,7 @@ export type RepositoryStep =
   | { do: 'project'; id: string; file: string }
   | { do: 'close'; name: string }
   | { do: 'drain'; id: string; file: string }
+  | { do: 'abandon'; id: string; file: string }
   | { do: 'move'; from: string; to: string }
   | { do: 'replicate'; id: string; file: string }
   | { do: 'route'; name: string }

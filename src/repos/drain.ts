@@ -22,6 +22,20 @@ export async function waitForOthers(file: string, pid: number, wait = patience):
   await untilFree(file, wait, () => (alone = isAlone(file, pid) ? alone + 1 : 0) === 2);
 }
 
+/**
+ * Waits until nobody is connected to a database that may be gone or damaged: SQLite can't be asked, its locks can.
+ * @throws OperatorError (busy) when somebody keeps it open
+ */
+export async function waitForAll(file: string, wait = patience): Promise<void> {
+  await untilFree(file, wait, () => {
+    const locks = recordLocks();
+    return [file, `${file}-shm`].every((one) => {
+      const there = statSync(one, { throwIfNoEntry: false });
+      return there === undefined || locksOn(locks, there).length === 0;
+    });
+  });
+}
+
 function isAlone(file: string, pid: number): boolean {
   const shm = statSync(`${file}-shm`, { throwIfNoEntry: false });
   if (shm === undefined) return true;

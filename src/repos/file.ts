@@ -1,7 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite';
-import { OperatorError } from '../errors.ts';
 import { sizeIfThere } from '../system/files.ts';
-import { asOperatorError, openRepository } from './open.ts';
+import { asOperatorError, openRepository, UnreadableError } from './open.ts';
 import { readSetting, writeSetting } from './settings.ts';
 
 /** What a repository's file says about itself. */
@@ -157,5 +156,5 @@ export function hasFossilTables(database: DatabaseSync): boolean {
   return row?.['n'] === tables.length;
 }
 
-const incomplete = (file: string): OperatorError =>
-  new OperatorError(`${file} is not a complete Fossil repository.`);
+const incomplete = (file: string): UnreadableError =>
+  new UnreadableError(file, `${file} is not a complete Fossil repository.`);

@@ -21,5 +21,11 @@ export async function makeRepository(
 
 /** A database file with what SQLite keeps beside it. */
 export function removeDatabase(file: string): void {
-  for (const suffix of ['', '-wal', '-shm', '-journal']) rmSync(`${file}${suffix}`, { force: true });
+  rmSync(file, { force: true });
+  removeLogs(file);
+}
+
+/** What SQLite keeps beside a database file, which has to be there no more, or be another one. */
+export function removeLogs(file: string): void {
+  for (const suffix of ['-wal', '-shm', '-journal']) rmSync(`${file}${suffix}`, { force: true });
 }

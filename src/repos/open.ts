@@ -33,6 +33,17 @@ export function openRepository(
   }
 }
 
+/** A file that can't be read as a repository: it is damaged, or something else lies there. */
+export class UnreadableError extends OperatorError {
+  override name = 'UnreadableError';
+  readonly file: string;
+
+  constructor(file: string, message: string, options: ConstructorParameters<typeof OperatorError>[1] = {}) {
+    super(message, options);
+    this.file = file;
+  }
+}
+
 /** SQLite's primary result codes (sqlite3.h). */
 const sqliteCodes = {
   busy: 5,
@@ -53,12 +64,13 @@ export function asOperatorError(file: string, error: unknown): unknown {
       cause: error,
     });
   if (code === sqliteCodes.notADatabase)
-    return new OperatorError(`${file} is not a Fossil repository.`, { cause: error });
+    return new UnreadableError(file, `${file} is not a Fossil repository.`, { cause: error });
   if (code === sqliteCodes.corrupt)
-    return new OperatorError(
+    return new UnreadableError(
+      file,
       `${file} is damaged: ${error instanceof Error ? error.message : 'unreadable'}.`,
       {
-        next: 'Restore it from the replica.',
+        next: 'One that is in service is brought back from the replica: fossilrepo restore NAME --at now.',
         exit: 'check',
         cause: error,
       },

@@ -26,11 +26,15 @@ export function scratch(paths: Pick<Paths, 'tmp'>, kind: ScratchKind = 'scratch'
 /** Nothing is made for longer than this: Fossil's clone is ended after a day. Milliseconds. */
 const oldest = 2 * 24 * 3_600_000;
 
+/** Where commands have the states that they fetch; what dead ones left is cleared away by `settleAsides`, which looks who lives. */
+export const asidePrefix = 'restore-';
+
 /** Removes what killed commands left among the temporary files. */
 export function sweepScratch({ tmp }: Pick<Paths, 'tmp'>): void {
   for (const name of readdirSync(tmp)) {
     const path = join(tmp, name);
     const entry = lstatSync(path, { throwIfNoEntry: false });
+    if (entry?.isDirectory() && name.startsWith(asidePrefix)) continue;
     if (entry && Date.now() - entry.mtimeMs > oldest) rmSync(path, { recursive: true, force: true });
   }
 }

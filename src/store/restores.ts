@@ -3,6 +3,7 @@ import { all, change, first, type Store } from './store.ts';
 
 const kinds = ['restore', 'undo'] as const;
 const outcomes = ['done', 'not done'] as const;
+const presences = ['whole', 'damaged', 'missing'] as const;
 
 /** One exchange of a repository's file for another state of it. Instants are milliseconds since 1970. */
 export type Restore = {
@@ -16,12 +17,14 @@ export type Restore = {
   /** Null while it is at work, or when it was killed and nobody has looked yet. */
   endedAt: number | null;
   outcome: (typeof outcomes)[number] | null;
-  /** Whether it was killed, and nobody was told its outcome yet. */
+  /** Whether the command that did it was killed, and nobody was told its outcome yet. */
   interrupted: boolean;
-  /** Where the state that was there before is kept, relative to `paths.data`; null when it isn't any more. */
+  /** Where what was there before is kept, relative to `paths.data`; null when nothing was, or it isn't kept any more. */
   undoFile: string | null;
   /** The last `rcvfrom.rcvid` in the state that was put in: what has a higher one was pushed after it. */
   receipt: number;
+  /** What lay in the repository's place. */
+  was: (typeof presences)[number];
 };
 
 const read = (row: Row): Restore => ({
@@ -35,26 +38,29 @@ const read = (row: Row): Restore => ({
   interrupted: flag(row, 'interrupted'),
   undoFile: textOrNull(row, 'undo_file'),
   receipt: integer(row, 'receipt'),
+  was: oneOf(row, 'was', presences),
 });
 
-export type NewRestore = Pick<Restore, 'id' | 'repository' | 'kind' | 'at' | 'undoFile' | 'receipt'>;
+export type NewRestore = Pick<Restore, 'id' | 'repository' | 'kind' | 'at' | 'undoFile' | 'receipt' | 'was'> &
+  Partial<Pick<Restore, 'begunAt'>>;
 
 export function beginRestore(store: Store, restore: NewRestore): void {
   change(
     store,
-    `INSERT INTO restore(id, repository, kind, at, begun_at, interrupted, undo_file, receipt)
-     VALUES (?, ?, ?, ?, ?, 0, ?, ?)`,
+    `INSERT INTO restore(id, repository, kind, at, begun_at, interrupted, undo_file, receipt, was)
+     VALUES (?, ?, ?, ?, ?, 0, ?, ?, ?)`,
     restore.id,
     restore.repository,
     restore.kind,
     restore.at,
-    Date.now(),
+    restore.begunAt ?? Date.now(),
     restore.undoFile,
     restore.receipt,
+    restore.was,
   );
 }
 
-/** @param end.interrupted whether somebody else than the command itself says so */
+/** @param end.interrupted whether whoever gave the command does not know of it yet */
 export function endRestore(
   store: Store,
   id: string,
@@ -74,6 +80,12 @@ export function endRestore(
 export const openRestores = (store: Store): Restore[] =>
   all(store, 'SELECT * FROM restore WHERE ended_at IS NULL ORDER BY begun_at').map(read);
 
+/** By id, or undefined. */
+export function findRestore(store: Store, id: string): Restore | undefined {
+  const row = first(store, 'SELECT * FROM restore WHERE id = ?', id);
+  return row && read(row);
+}
+
 /** The last one of a repository, whatever became of it. */
 export function lastRestore(store: Store, repository: string): Restore | undefined {
   const row = first(
@@ -84,7 +96,7 @@ export function lastRestore(store: Store, repository: string): Restore | undefin
   return row && read(row);
 }
 
-/** Whoever runs the next command was told what became of it. */
+/** Whoever gave the command, or the next one, was told what became of it. */
 export const noteTold = (store: Store, id: string): number =>
   change(store, 'UPDATE restore SET interrupted = 0 WHERE id = ?', id);
 

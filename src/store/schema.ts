@@ -263,4 +263,8 @@ export const migrations: readonly string[] = [
   ALTER TABLE sync_run ADD COLUMN issues_changed INTEGER NOT NULL DEFAULT 0;
   ALTER TABLE sync_run ADD COLUMN comments_made INTEGER NOT NULL DEFAULT 0;
   `,
+  `
+  -- What lay in the repository's place before a restore.
+  ALTER TABLE restore ADD COLUMN was TEXT NOT NULL DEFAULT 'whole' CHECK (was IN ('whole', 'damaged', 'missing'));
+  `,
 ];

@@ -21,9 +21,12 @@ export function parseInstant(text: string, now = new Date()): Date {
   return instant;
 }
 
+/** Whether an instant as people write it is another one whenever it is read. */
+export const isAge = (text: string): boolean => text === 'now' || /^\d+(\.\d+)?(s|m|h|d|w)$/.test(text);
+
 function age(text: string, now: Date): Date | undefined {
+  if (!isAge(text)) return undefined;
   if (text === 'now') return now;
-  if (!/^\d+(\.\d+)?(s|m|h|d|w)$/.test(text)) return undefined;
   return new Date(now.getTime() - ms(text as ms.StringValue));
 }
 

@@ -4,14 +4,18 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { noteBringing } from '../../src/apply/bringing.ts';
+import { noteBringing, readBringing } from '../../src/apply/bringing.ts';
 import { pathsUnder } from '../../src/config/paths.ts';
 import { newPerson, type Person, type Shown } from './client.ts';
 import { eventually, startForge, type TestForge } from './forge.ts';
 import { processesOf } from './processes.ts';
-import { startPusher } from './pusher.ts';
+import { has, restore, startPusher } from './pusher.ts';
 import { type S3, startS3 } from './s3.ts';
 import { query } from './support/fossil-lab.ts';
+import { keys as press, type Terminal } from './terminal.ts';
+
+/** A recovery key of nobody's server. */
+const wrongKey = 'AGE-SECRET-KEY-1GFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPQ4EGAEX';
 
 type Listed = { repositories: { name: string; id: string; visibility: string }[] };
 
@@ -26,6 +30,7 @@ describe.each(['directory', 's3'])('a whole server from its replica in a %s', (k
   let replica: string;
   let flags: string[];
   let token: string;
+  let recoveryKey: string;
   let before: Listed;
   const content = new Map<string, string[]>();
   let mark: Date;
@@ -58,8 +63,8 @@ describe.each(['directory', 's3'])('a whole server from its replica in a %s', (k
     before = await former.json<Listed>('repo', 'list');
     for (const { name } of before.repositories)
       content.set(name, artifacts(join(former.root, `data/repos/${name}.fossil`)));
-    const [, key = ''] = /The recovery key is (AGE-SECRET-KEY-1\S+)/.exec(former.log()) ?? [];
-    flags = ['--recovery-key', give('key', key)];
+    [, recoveryKey = ''] = /The recovery key is (AGE-SECRET-KEY-1\S+)/.exec(former.log()) ?? [];
+    flags = ['--recovery-key', give('key', recoveryKey)];
     if (s3) {
       const keys = `[default]\naws_access_key_id = ${s3.accessKeyId}\naws_secret_access_key = ${s3.secretAccessKey}\n`;
       flags.push('--storage-keys', give('keys', keys), '--endpoint', s3.endpoint);
@@ -94,7 +99,7 @@ describe.each(['directory', 's3'])('a whole server from its replica in a %s', (k
     const keyless = await bare.cli('install', '--from', replica, ...flags.slice(2), '--takeover', '--yes');
     expect(keyless.code).toBe(2);
     expect(keyless.stderr).toContain('--recovery-key');
-    const other = give('other', 'AGE-SECRET-KEY-1GFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPQ4EGAEX');
+    const other = give('other', wrongKey);
     const wrong = await bare.cli(
       'install',
       '--from',
@@ -126,6 +131,51 @@ describe.each(['directory', 's3'])('a whole server from its replica in a %s', (k
     expect(said.stdout).toContain('repositories  9, 1 of them in the trash');
     expect(said.stdout).toContain(`replica       ${replica}: all that is in it stays, and it goes on here`);
     expect(existsSync(join(bare.root, 'etc/fossilrepo/fossilrepo.yaml'))).toBe(false);
+  });
+
+  test('asks whoever is at the terminal for the keys, which are not on the screen, and a wrong one is refused', async () => {
+    const endpoint = s3 ? ['--endpoint', s3.endpoint] : [];
+    /** @param then what else is typed @returns how it ends; nothing may have been touched */
+    const asked = async (secretKey: string | undefined, then: (terminal: Terminal) => Promise<void>) => {
+      await using terminal = bare.person('install', '--from', replica, ...endpoint, '--takeover');
+      if (s3 && secretKey !== undefined) {
+        await terminal.answers('Access key ID of the storage', s3.accessKeyId, press.enter);
+        await terminal.answers('Secret access key', press.enter);
+        await terminal.answers("It can't be empty.", secretKey, press.enter);
+      }
+      await then(terminal);
+      const ended = await terminal.ended();
+      for (const secret of [recoveryKey, wrongKey, s3?.secretAccessKey ?? wrongKey])
+        expect(ended.screen).not.toContain(secret.slice(-20));
+      for (const touched of ['etc/fossilrepo/fossilrepo.yaml', 'var/lib/fossilrepo'])
+        expect(existsSync(join(bare.root, touched)), touched).toBe(false);
+      return ended;
+    };
+    const question = 'Recovery key (AGE-SECRET-KEY-1';
+    const another = await asked(s3?.secretAccessKey, async (terminal) => {
+      await terminal.answers(question, recoveryKey.slice(0, 40), press.enter);
+      await terminal.answers(
+        'This is no recovery key, or not all of it.',
+        press.eraseLine,
+        wrongKey,
+        press.enter,
+      );
+    });
+    expect(another.code).toBe(1);
+    expect(another.screen).toContain('This recovery key does not open the bundle.');
+    expect(another.screen).toContain('Use the key that was shown last by this server');
+    const right = await asked(s3?.secretAccessKey, async (terminal) => {
+      await terminal.answers(question, recoveryKey, press.enter);
+      await terminal.answers('Bring it back on this machine?', 'n', press.enter);
+    });
+    expect(right.code, right.screen).toBe(130);
+    expect(right.screen).toContain('repositories  9, 1 of them in the trash');
+    expect(right.screen).toContain('Nothing was changed.');
+    if (!s3) return;
+    const locked = await asked(wrongKey, () => Promise.resolve());
+    expect(locked.code).toBe(1);
+    expect(locked.screen).toContain('says that the secret key is wrong.');
+    expect(locked.screen).toContain('Correct aws_secret_access_key: run install again');
   });
 
   test('killed half way and run again it is all there, and goes on', async () => {
@@ -266,4 +316,59 @@ describe.each(['directory', 's3'])('a whole server from its replica in a %s', (k
       await keyless[Symbol.asyncDispose]();
     }
   });
+});
+
+test('a server that people push to while it is brought back elsewhere writes nothing from then on; nothing that was in the replica is lost', async () => {
+  await using s3 = await startS3();
+  await using former = await startForge({ s3 });
+  // Without the secrets its fossilrepo.yaml is its own: both run at once, on other ports.
+  await using now = await startForge({ s3, up: false });
+  await using demo = await startPusher(former, 'demo', { every: 300 });
+  await eventually(() => demo.acknowledged.length >= 3, 60_000, 'people push');
+  expect((await former.cli('backup', 'now')).code).toBe(0);
+  const promised = [...demo.acknowledged];
+  const owner = () =>
+    JSON.parse(readFileSync(join(s3.folder, 'forge/owner.json'), 'utf8')) as {
+      generation: number;
+      heartbeat: string;
+    };
+  const from = ['--from', `s3://${s3.bucket}/forge`, '--endpoint', s3.endpoint];
+  const install = ['install', ...from, '--without-secrets', '--takeover', '--yes'];
+  const paths = pathsUnder(now.root);
+
+  const killed = now.start(...install).catch(() => undefined);
+  await eventually(() => owner().generation === 1, 60_000, 'the replica is taken over');
+  await now.stop('SIGKILL');
+  await killed;
+  expect(readBringing(paths)).toBeUndefined();
+  const bringing = now.start(...install);
+  await eventually(() => readBringing(paths) !== undefined, 60_000, 'run again it goes on');
+  // Until then the former one may not have noticed.
+  expect(Date.now() - Date.parse(owner().heartbeat)).toBeGreaterThanOrEqual(12_000);
+  await eventually(
+    async () => {
+      const { code, stdout } = await former.cli('status');
+      return code === 4 && stdout.includes('this one was brought back there');
+    },
+    30_000,
+    'the former server says where it was brought back',
+  );
+  const before = demo.acknowledged.length;
+  await bringing;
+  expect(has(join(now.root, 'data/repos/demo.fossil'), promised)).toEqual([]);
+
+  await eventually(() => demo.acknowledged.length > before + 1, 60_000, 'the former one takes pushes still');
+  await demo.stop();
+  await using after = await startPusher(now, 'after', { pushing: false });
+  expect(await after.one()).toBe(true);
+  expect((await now.cli('backup', 'now')).code).toBe(0);
+  expect(await after.lostInReplica()).toEqual([]);
+  const restored = join(now.root, 'restored.fossil');
+  await restore(now.root, demo.id, restored);
+  const late = demo.acknowledged.slice(before + 1);
+  expect(has(restored, late), 'what came after the takeover').toEqual(late);
+  expect(has(restored, promised)).toEqual([]);
+  expect((await now.cli('backup', 'verify', 'demo')).code).toBe(0);
+  const status = await now.cli('status');
+  expect(status.code, status.stdout).toBe(0);
 });

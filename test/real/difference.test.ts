@@ -280,7 +280,7 @@ describe('what is private, shunned or no content', () => {
     expect(artifacts).toMatchObject({ gained: 1, lostPrivate: 1, gainedShunned: [] });
     expect(artifacts.lost).toBe(differenceOf(late, early).artifacts.lost);
     expect(kinds.shunned.lost.items).toEqual([{ id: kept?.['uuid'] }]);
-    const staying = differenceOf(file, early, { shunned: new Set([String(kept?.['uuid'])]) });
+    const staying = differenceOf(file, early, { shunned: new Set([String(kept?.['uuid'])]), access: false });
     expect(staying.kinds.shunned.lost.count).toBe(0);
     expect(describeDifference(staying)).toContain('(1 private), 1 gained, 1 of them shunned');
   });

@@ -11,7 +11,6 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { directoryStore } from '../../src/backup/directory-store.ts';
@@ -53,16 +52,6 @@ const checkinsIn = (file: string): string[] =>
     // The first one is Fossil's own.
     .slice(1);
 
-/** What a killed command would have left in the management database. */
-function changeDatabase({ root }: TestForge, sql: string): void {
-  const database = new DatabaseSync(join(root, 'var/lib/fossilrepo/fossilrepo.db'), { timeout: 10_000 });
-  try {
-    database.exec(sql);
-  } finally {
-    database.close();
-  }
-}
-
 describe.each(['directory', 's3'])('restore from a replica in a %s', (kind) => {
   let s3: S3 | undefined;
   let forge: TestForge;
@@ -101,7 +90,7 @@ describe.each(['directory', 's3'])('restore from a replica in a %s', (kind) => {
     // Each kept what was there before it: the moment before.
     await restore('moments', '--undo');
     expect(checkinsIn(pusher.path)).toEqual(moments[0]?.had);
-    await restore('moments', '--undo');
+    await restore('moments', '--redo');
     expect(checkinsIn(pusher.path)).toEqual(moments[5]?.had);
     // The moments before the restores can still be reached.
     await restore('moments', '--at', moments[7]?.at.toISOString() ?? '');
@@ -403,25 +392,33 @@ describe.each(['directory', 's3'])('restore from a replica in a %s', (kind) => {
     expect(shun()).toEqual(['spam']);
   });
 
-  test('an --undo that was killed when it had taken place is done, not taken back, by running it again', async () => {
-    await using pusher = await startPusher(forge, 'twice', { pushing: false });
-    await pusher.one();
-    await sleep(1_500);
-    const at = new Date();
-    await pusher.one();
-    await restore('twice', '--at', at.toISOString());
-    await restore('twice', '--undo');
-    // As a killed one leaves it: nobody has written down what became of it.
-    changeDatabase(
-      forge,
-      `UPDATE restore SET ended_at = NULL, outcome = NULL WHERE kind = 'undo' AND repository = '${pusher.id}'`,
-    );
-    const again = await forge.cli('restore', 'twice', '--undo', '--yes');
-    expect(again.code, again.stderr).toBe(0);
-    expect(again.stderr).toContain('it has taken place');
-    expect(checkinsIn(pusher.path)).toEqual(pusher.acknowledged);
-    await restore('twice', '--undo');
-    expect(checkinsIn(pusher.path)).toEqual(pusher.acknowledged.slice(0, 1));
+  test('what --shun forbids stays so after a restore to an earlier time, which --undo takes back exactly', async () => {
+    await using pusher = await startPusher(forge, 'shunned-twice', { pushing: false });
+    const moments: string[] = [];
+    for (let number = 0; number < 3; number++) {
+      await pusher.one();
+      await sleep(1_500);
+      moments.push(new Date().toISOString());
+    }
+    const [early = '', late = '', all = ''] = moments;
+    const [first = '', second = '', third = ''] = pusher.acknowledged;
+    const shun = () => query(pusher.path, 'SELECT uuid, scom FROM shun ORDER BY uuid');
+    await restore('shunned-twice', '--at', late, '--shun');
+    const shunned = shun();
+    expect(shunned.map((row) => row['uuid'])).toContain(third);
+    await restore('shunned-twice', '--at', early);
+    expect(shun()).toEqual(shunned);
+    // It has both, and may bring back the one.
+    await pusher.push();
+    expect(checkinsIn(pusher.path)).toEqual([first, second]);
+    await restore('shunned-twice', '--undo');
+    expect(shun()).toEqual(shunned);
+    await pusher.push();
+    expect(checkinsIn(pusher.path)).toEqual([first, second]);
+    // Whoever asks for a state that holds it wants it again.
+    await restore('shunned-twice', '--at', all);
+    expect(shun()).toEqual([]);
+    expect(checkinsIn(pusher.path)).toEqual([first, second, third]);
   });
 
   test('repo maintain under pushes loses nothing, and the replica goes on', async () => {

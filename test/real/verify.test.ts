@@ -1,9 +1,13 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { checkClone } from '../../src/backup/verify/clone.ts';
+import { parseConfig } from '../../src/config/config.ts';
+import { pathsUnder } from '../../src/config/paths.ts';
+import { OperatorError } from '../../src/errors.ts';
 import { fossilEnvironment, fossilTestIntegrity } from '../../src/programs/fossil.ts';
 import { readTestIntegrity } from '../../src/programs/fossil-integrity.ts';
 import { verifyRepository } from '../../src/repos/verify.ts';
@@ -170,5 +174,38 @@ describe('damage is found and named', () => {
     bytes.fill(0xff, 4096 * 3, bytes.length - 4096);
     writeFileSync(file, bytes);
     expect((await verify(file)).errors.length).toBeGreaterThan(0);
+  });
+});
+
+describe('a clone of it', () => {
+  const clone = async (change: string): Promise<string> => {
+    const file = copy('cloned.fossil');
+    using database = new DatabaseSync(file);
+    if (change !== '') database.exec(change);
+    const config = parseConfig('programs: { fossil: /usr/bin/fossil }', pathsUnder(folder));
+    try {
+      await checkClone({ run, config }, 'demo', file, home);
+      return 'works';
+    } catch (error) {
+      return error instanceof OperatorError && error.exit === 'check' ? error.message : String(error);
+    } finally {
+      rmSync(file);
+    }
+  };
+  const first = '(SELECT rid FROM blob JOIN mlink ON fid = rid LIMIT 1)';
+
+  test.each([
+    ['', /^works$/],
+    // What nobody else may have, is not missed.
+    [`INSERT INTO private VALUES (${first})`, /^works$/],
+    ["DELETE FROM config WHERE name = 'project-code'", /comes out of a clone as another project/],
+    ['PRAGMA foreign_keys = OFF; DROP TABLE user', /can't be cloned: ./],
+    [
+      `INSERT INTO event(type, mtime, objid) VALUES ('ci', julianday('now'), ${first})`,
+      /^demo as it is in the replica loses 1 check-ins in a clone \([0-9a-f]{40,}\)\.$/,
+    ],
+  ])('%s', async (change, said) => {
+    expect(await clone(change)).toMatch(said);
+    expect(existsSync(join(home, 'clone.fossil'))).toBe(false);
   });
 });

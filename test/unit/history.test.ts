@@ -64,7 +64,7 @@ describe('the moment of an instant', () => {
   const at = (files: HistoryFile[], second: number) =>
     momentAt(
       { store, place: { kind: 'directory' }, key: 'k', files },
-      { at: new Date(second * 1000), known: 30 },
+      { at: new Date(second * 1000), known: newestTxid(files) },
     );
   // Its single transactions are kept no more.
   const merged = [file(1, 1, 10), file(1, 11, 20), file(1, 21, 30), file(9, 1, 15)];
@@ -74,6 +74,46 @@ describe('the moment of an instant', () => {
     expect(await at(merged, 25)).toMatchObject({ txid: 20, merged: true });
     expect(await at(merged, 31)).toMatchObject({ txid: 30, merged: false });
     expect(await at([...merged, file(0, 16, 16)], 15)).toMatchObject({ txid: 15, merged: false });
+  });
+
+  test.each([
+    ['ahead', 3_600],
+    ['behind', -3_600],
+  ])('is by the clock of the server, however far it is %s of the storage’s', async (_name, ahead) => {
+    const late = (max: number) => ({ ...file(0, max, max), modified: new Date((max - ahead) * 1000) });
+    const singles = Array.from({ length: 400 }, (_, index) => late(index + 1));
+    for (const second of [1, 2, 63, 200, 399])
+      expect(await at(singles, second), `second ${second}`).toMatchObject({ txid: second });
+    expect(await at(singles, 4_500)).toMatchObject({ txid: 400 });
+  });
+
+  test('is by the clock of the server when that was ahead for a while only', async () => {
+    // Transactions 101 to 200 say that they were made two hours later than the storage got them.
+    const times = (max: number) => (max > 100 && max <= 200 ? max + 7_200 : max);
+    const moved = { ...store, head: (key: string) => store.head(`/0-${times(Number(key.split('-')[1]))}`) };
+    const files = Array.from({ length: 300 }, (_, index) => file(0, index + 1, index + 1));
+    const found = async (second: number) =>
+      (
+        await momentAt(
+          { store: moved, place: { kind: 's3' }, key: 'k', files },
+          { at: new Date(second * 1000), known: 300 },
+        )
+      ).txid;
+    for (const [second, txid] of [
+      [50, 50],
+      [100, 100],
+      [150, 100],
+      [195, 100],
+      [250, 250],
+    ] as const)
+      expect(await found(second), `second ${second}`).toBe(txid);
+  });
+
+  test('names the snapshot when that is what is missing', async () => {
+    await expect(at([file(0, 20, 20), file(1, 11, 20), file(0, 21, 21)], 20)).rejects.toThrow(
+      'k/ltx/9/0000000000000001-….ltx is missing',
+    );
+    await expect(at([file(0, 2, 2), file(0, 3, 3)], 3)).rejects.toThrow('k/ltx/0/0000000000000001-');
   });
 
   test('without the file behind it there may be something missing', async () => {

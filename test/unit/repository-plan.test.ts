@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { planExchange } from '../../src/plan/exchange.ts';
 import { describeRepositoryPlan } from '../../src/plan/describe-repository.ts';
 import {
   planChange,
@@ -144,6 +145,35 @@ describe('a change', () => {
     ]);
     expect(back[1]).toEqual({ do: 'project', id: 'ID', file: 'work/trash/ID.fossil' });
     expect(planPurge(trashed)).toEqual([{ do: 'erase', id: 'ID', file: 'work/trash/ID.fossil' }]);
+  });
+});
+
+describe('another state', () => {
+  const planned = (present: 'whole' | 'damaged' | 'missing') =>
+    deeds(planExchange(row, { from: 'new', present, keep: undefined, restore: 'R', shun: [] }));
+  const [before, after] = [
+    ['prepare', 'close demo'],
+    ['exchange', 'replicate', 'open demo', 'check'],
+  ];
+
+  test('takes the place of one that is whole when all of that is in the replica', () => {
+    expect(planned('whole')).toEqual([...before, 'drain', ...after]);
+  });
+
+  test('waits only until nobody has a damaged file open', () => {
+    expect(planned('damaged')).toEqual([...before, 'abandon', ...after]);
+  });
+
+  test('is served where there was nothing', () => {
+    expect(planned('missing')).toEqual([
+      ...before,
+      'abandon',
+      'exchange',
+      'replicate',
+      'route demo',
+      'open demo',
+      'check',
+    ]);
   });
 });
 

@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import { OperatorError } from '../../errors.ts';
 import type { Forge } from '../../forge.ts';
 import { fossilCloneFile } from '../../programs/fossil.ts';
-import { readRepository } from '../../repos/file.ts';
 import { removeDatabase } from '../../repos/make.ts';
 import { openRepository } from '../../repos/open.ts';
 
@@ -24,11 +23,12 @@ export async function checkClone(
     // What it prints besides holds a password.
     const said = stderr.trim().split('\n').at(-1) ?? '';
     if (code !== 0 || !existsSync(file)) throw broken(name, `can't be cloned: ${said}`);
-    if (readRepository(file).projectCode !== readRepository(from).projectCode)
+    const [cloned] = column(file, project);
+    if (cloned === undefined || cloned !== column(from, project)[0])
       throw broken(name, 'comes out of a clone as another project');
     for (const [what, sql] of Object.entries(shared)) {
-      const cloned = new Set(column(file, sql));
-      const lacking = column(from, sql).filter((hash) => !cloned.has(hash));
+      const there = new Set(column(file, sql));
+      const lacking = column(from, sql).filter((hash) => !there.has(hash));
       if (lacking.length > 0)
         throw broken(name, `loses ${lacking.length} ${what} in a clone (${lacking.slice(0, 3).join(', ')})`);
     }
@@ -40,10 +40,12 @@ export async function checkClone(
 /** What a clone has: nothing private, and nothing that is shunned. */
 const visible = 'rid NOT IN (SELECT rid FROM private) AND uuid NOT IN (SELECT uuid FROM shun)';
 const shared = {
-  artifacts: `SELECT uuid FROM blob WHERE size >= 0 AND ${visible}`,
+  artifacts: `SELECT uuid AS found FROM blob WHERE size >= 0 AND ${visible}`,
   // Worked out anew by the clone, from the artifacts alone.
-  'check-ins': `SELECT uuid FROM blob WHERE rid IN (SELECT objid FROM event WHERE type = 'ci') AND ${visible}`,
+  'check-ins': `SELECT uuid AS found FROM blob WHERE rid IN (SELECT objid FROM event WHERE type = 'ci') AND ${visible}`,
 };
+
+const project = "SELECT value AS found FROM config WHERE name = 'project-code'";
 
 function column(file: string, sql: string): string[] {
   const database = openRepository(file, { readOnly: true });
@@ -51,7 +53,7 @@ function column(file: string, sql: string): string[] {
     return database
       .prepare(sql)
       .all()
-      .map((row) => String(row['uuid']));
+      .map((row) => String(row['found']));
   } finally {
     database.close();
   }

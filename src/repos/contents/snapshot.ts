@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { SQLInputValue, SQLOutputValue } from 'node:sqlite';
-import { OperatorError } from '../../errors.ts';
 import { hasFossilTables } from '../file.ts';
-import { asOperatorError, openRepository } from '../open.ts';
+import { asOperatorError, openRepository, UnreadableError } from '../open.ts';
 import { isTransient } from './transient.ts';
 
 export type Row = Record<string, SQLOutputValue>;
@@ -34,7 +33,8 @@ export function openSnapshot(file: string): Snapshot {
       isTransient(String(name)) ? 1 : 0,
     );
     database.exec('BEGIN');
-    if (!hasFossilTables(database)) throw new OperatorError(`${file} is not a complete Fossil repository.`);
+    if (!hasFossilTables(database))
+      throw new UnreadableError(file, `${file} is not a complete Fossil repository.`);
     const found = database
       .prepare(
         `SELECT lower(s.name) AS name, lower(c.name) AS col FROM sqlite_schema s, pragma_table_xinfo(s.name) c
@@ -71,10 +71,13 @@ export function openSnapshot(file: string): Snapshot {
   };
 }
 
-/** SQLite's plain error is one about the statement: a column is missing, or a value is none that Fossil would write. */
-function notFossils(file: string, error: unknown): unknown {
+/**
+ * What an operator can do about an error of SQLite's with a repository's file. Its plain error is one about the statement: a table or a column
+ * is missing, or a value is none that Fossil would write.
+ */
+export function notFossils(file: string, error: unknown): unknown {
   if (error instanceof Error && 'errcode' in error && error.errcode === 1)
-    return new OperatorError(`${file} has other tables than Fossil makes: ${error.message}.`, {
+    return new UnreadableError(file, `${file} has other tables than Fossil makes: ${error.message}.`, {
       next: 'Look at it with: fossil rebuild, on a copy.',
       exit: 'check',
       cause: error,

@@ -4,12 +4,14 @@ import { applyRepositorySteps } from '../../apply/repository.ts';
 import { fetchRemote, findRemote } from '../../backup/fetch.ts';
 import type { MomentWish } from '../../backup/moment.ts';
 import type { Forge } from '../../forge.ts';
-import { fetchedPlace } from '../../plan/exchange.ts';
 import { placeOf } from '../../plan/repository.ts';
 import { type Repository, updateRepository } from '../../store/repositories.ts';
 import { removeDatabase } from '../make.ts';
 import type { StateCounts } from '../verify.ts';
 import { checkState, haveRoom } from './prepare.ts';
+
+/** Where its state is fetched to, relative to the data folder. */
+const fetchedPlace = (id: string): string => `work/tmp/bring-back-${id}.fossil`;
 
 /**
  * A repository of a server that is being brought back: fetched beside, checked to the last hash, with today's access, then put into its

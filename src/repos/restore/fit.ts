@@ -1,5 +1,6 @@
 import type { Shunned } from '../../plan/repository.ts';
-import { openRepository } from '../open.ts';
+import { notFossils, type Row } from '../contents/snapshot.ts';
+import { openRepository, UnreadableError } from '../open.ts';
 import { readSetting, writeSetting } from '../settings.ts';
 
 /** The row of Fossil's `config` table that says by which restore a file came into its place. */
@@ -27,30 +28,29 @@ export function fitIn(
   }
 }
 
-/** By which restore a repository's file came into its place, or undefined. */
+/** By which restore a repository's file came into its place, or undefined. Whatever a restore puts there can be read. */
 export function cameBy(file: string): string | undefined {
-  const database = openRepository(file, { readOnly: true });
   try {
+    using database = openRepository(file, { readOnly: true });
     return readSetting(database, restoreSetting);
-  } finally {
-    database.close();
+  } catch (error) {
+    const known = notFossils(file, error);
+    if (known instanceof UnreadableError) return undefined;
+    throw known;
   }
 }
 
-/** Why something is shunned that a restore lost: taking the restore back takes this back, too. */
+/** Why something is shunned that a restore lost: whatever brings it back takes this back, too. */
 const lostByRestore = 'lost by a restore';
 
-/** What is shunned now and has to stay so: an older state would bring it back. */
-export function shunnedIn(file: string): Shunned[] {
-  const database = openRepository(file, { readOnly: true });
-  try {
-    return database
-      .prepare("SELECT uuid, coalesce(scom, '') AS why FROM shun WHERE scom IS NOT ?")
-      .all(lostByRestore)
-      .map((row) => ({ hash: String(row['uuid']), why: String(row['why']) }));
-  } finally {
-    database.close();
-  }
+/** What is shunned now and has to stay so in another state, which would bring it back; but not what a restore lost and that state has. */
+export function shunnedIn(present: string, other: string): Shunned[] {
+  const shunned = rowsOf(present, "SELECT uuid, coalesce(scom, '') AS why FROM shun").map((row) => ({
+    hash: String(row['uuid']),
+    why: String(row['why']),
+  }));
+  const back = new Set(shunned.some(({ why }) => why === lostByRestore) ? documents(other) : []);
+  return shunned.filter(({ hash, why }) => why !== lostByRestore || !back.has(hash));
 }
 
 /**
@@ -64,13 +64,18 @@ export function lostDocuments(present: string, other: string): Shunned[] {
     .map((hash) => ({ hash, why: lostByRestore }));
 }
 
-function documents(file: string): string[] {
+const documents = (file: string): string[] =>
+  rowsOf(file, 'SELECT uuid FROM event JOIN blob ON blob.rid = event.objid').map((row) =>
+    String(row['uuid']),
+  );
+
+/** @throws OperatorError that is about this file, when it can't be read */
+function rowsOf(file: string, sql: string): Row[] {
   const database = openRepository(file, { readOnly: true });
   try {
-    return database
-      .prepare('SELECT uuid FROM event JOIN blob ON blob.rid = event.objid')
-      .all()
-      .map((row) => String(row['uuid']));
+    return database.prepare(sql).all();
+  } catch (error) {
+    throw notFossils(file, error);
   } finally {
     database.close();
   }

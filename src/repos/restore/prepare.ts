@@ -1,23 +1,20 @@
 import { randomUUID } from 'node:crypto';
-import { existsSync, statfsSync } from 'node:fs';
+import { statfsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import prettyBytes from 'pretty-bytes';
-import { accessTo } from '../../access/members.ts';
-import { projectAccess } from '../../access/project.ts';
 import { fetchRemote, findRemote, type Remote } from '../../backup/fetch.ts';
 import { newestMarked } from '../../backup/high-water.ts';
 import { messageOf, OperatorError } from '../../errors.ts';
 import type { Forge } from '../../forge.ts';
-import { fetchedPlace } from '../../plan/exchange.ts';
 import type { Repository } from '../../store/repositories.ts';
 import type { Restore } from '../../store/restores.ts';
 import { showInstant } from '../../system/instant.ts';
-import { type Difference, differenceOf } from '../contents/difference.ts';
 import { repositoryId } from '../file.ts';
 import { removeDatabase } from '../make.ts';
 import { scratch } from '../scratch.ts';
 import { type StateCounts, verifyRepository } from '../verify.ts';
-import { shunnedIn } from './fit.ts';
+import type { Aside } from './aside.ts';
+import { type Present, readPresent } from './present.ts';
 
 /** Another state of a repository that was checked to the last hash and lies ready to take its place. */
 export type PreparedRestore = {
@@ -30,43 +27,30 @@ export type PreparedRestore = {
   /** Where the state lies, relative to the data folder. */
   file: string;
   counts: StateCounts;
-  /** What changes by it; undefined when the repository has no file now. */
-  difference: Difference | undefined;
+  /** What it takes the place of, and what changes by that. */
+  present: Present;
 };
 
 /** Fetches the state of an instant beside the live file and says what would change. Needs no lock: it may take long. */
-export async function prepareRestore(forge: Forge, row: Repository, at: Date): Promise<PreparedRestore> {
+export async function prepareRestore(
+  forge: Forge,
+  row: Repository,
+  at: Date,
+  aside: Aside,
+): Promise<PreparedRestore> {
   const id = randomUUID();
-  const file = fetchedPlace(id);
-  const aside = join(forge.paths.data, file);
+  const file = aside.placeOf(id);
+  const state = join(forge.paths.data, file);
+  aside.note({ id, repository: row.id, kind: 'restore', at: at.getTime() });
   try {
-    const counts = await fetchState(forge, row, at, aside);
-    withAccessOfToday(forge, row, aside);
-    return { id, row, kind: 'restore', at, file, counts, difference: changeBy(forge, row, aside) };
+    const counts = await fetchState(forge, row, at, state);
+    const present = readPresent(join(forge.paths.data, row.file), state);
+    return { id, row, kind: 'restore', at, file, counts, present };
   } catch (error) {
-    removeDatabase(aside);
+    aside.drop(id);
+    removeDatabase(state);
     throw error;
   }
-}
-
-/** Who may do what stays as it is today, so that it is no part of what changes. In the trash nobody may anything. */
-export function withAccessOfToday(
-  forge: Pick<Forge, 'store' | 'secrets'>,
-  row: Repository,
-  state: string,
-): void {
-  if (row.state === 'active') projectAccess(state, accessTo(forge, row));
-}
-
-/** What would be lost and gained if a state took a repository's place. What is shunned today stays so. */
-export function changeBy(
-  forge: Pick<Forge, 'paths'>,
-  row: Repository,
-  state: string,
-): Difference | undefined {
-  const live = join(forge.paths.data, row.file);
-  if (!existsSync(live)) return undefined;
-  return differenceOf(live, state, { shunned: new Set(shunnedIn(live).map(({ hash }) => hash)) });
 }
 
 /**

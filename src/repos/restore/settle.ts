@@ -1,4 +1,3 @@
-import { OperatorError } from '../../errors.ts';
 import type { Forge } from '../../forge.ts';
 import { addEvent } from '../../store/events.ts';
 import { findRepositoryById } from '../../store/repositories.ts';
@@ -6,29 +5,35 @@ import { openRestores, type Restore } from '../../store/restores.ts';
 import { showInstant } from '../../system/instant.ts';
 import { concludeRestore } from './exchange.ts';
 
+/** A repository with a killed restore, and why it can't be told what became of that. */
+export type Unsettled = { name: string; error: unknown };
+
 /**
  * Finds out what became of restores that were killed, and clears away what they left. The caller holds the `changes` lock, so that none
  * is at work.
- * @returns one sentence for each
+ * @returns those of which it can't be found out now: each is looked at again, and keeps nobody from the others
  */
-export function settleRestores(forge: Pick<Forge, 'paths' | 'store'>): string[] {
+export function settleRestores(forge: Pick<Forge, 'paths' | 'store'>): Unsettled[] {
   return openRestores(forge.store).flatMap((restore) => {
     const row = findRepositoryById(forge.store, restore.repository);
+    const name = row?.name ?? restore.repository;
     try {
-      const done = concludeRestore(forge, restore, row, { interrupted: true });
-      const text = toldAs(restore, row?.name ?? restore.repository, done);
+      const done = concludeRestore(forge, restore, row, { killed: true });
+      const text = toldAs(restore, name, done);
       addEvent(forge.store, { kind: 'restored', text, repository: restore.repository });
-      return [text];
+      return [];
     } catch (error) {
-      // A file that can't be read is found and told by whoever looks into files.
-      if (error instanceof OperatorError) return [];
-      throw error;
+      return [{ name, error }];
     }
   });
 }
 
 /** What is to be said of a restore that was killed. */
-export function toldAs({ kind, at, begunAt }: Restore, name: string, done: boolean): string {
+export function toldAs(
+  { kind, at, begunAt }: Pick<Restore, 'kind' | 'at' | 'begunAt'>,
+  name: string,
+  done: boolean,
+): string {
   const what =
     kind === 'undo'
       ? `Taking back the last restore of ${name}`
