@@ -26,20 +26,38 @@ const patience = 30_000;
 /** The same for a name that doesn't end in `.fossil`: whoever downloads may be about to give it its name. */
 const patienceWithParts = 600_000;
 
+/** For so long somebody may be at work on a file that is here to stay, before it is told that it waits. Milliseconds. */
+const patienceWithLocks = 120_000;
+
 /** What SQLite keeps beside a database. */
-const beside = /\.fossil-(wal|shm|journal)$/;
+const beside = /-(wal|shm|journal)$/;
 
 /**
- * What is in the folder of repositories and the management database doesn't know, by name. Not what begins with a dot (Litestream's state,
- * what is being copied by rsync), nor folders without the ending: nothing below is served.
+ * What is in the folder of repositories and the management database doesn't know, by name: what SQLite keeps beside a database only when
+ * that isn't here. Not folders without the ending (Litestream's state): nothing below is served.
  */
 export function findStrangers({ paths, store }: Pick<Forge, 'paths' | 'store'>): string[] {
   const rows = listRepositories(store, { hidden: true });
   const known = new Set(rows.flatMap((row) => [row.file, placeOf(row)]));
-  return readdirSync(paths.repos, { withFileTypes: true })
-    .filter(({ name }) => !name.startsWith('.') && !beside.test(name) && !known.has(`repos/${name}`))
+  const entries = readdirSync(paths.repos, { withFileTypes: true });
+  const here = new Set([...known, ...entries.map(({ name }) => `repos/${name}`)]);
+  return entries
+    .filter(({ name }) => !known.has(`repos/${name}`))
+    .filter(({ name }) => !beside.test(name) || !here.has(`repos/${name.replace(beside, '')}`))
     .filter((entry) => entry.name.endsWith('.fossil') || !entry.isDirectory())
     .map(({ name }) => name);
+}
+
+/** Folders among the repositories that are neither Litestream's nor hidden: what lies in them is not served, and nobody may think so. */
+export function strayFolders({ paths }: Pick<Forge, 'paths'>): Finding[] {
+  return readdirSync(paths.repos, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory() && !entry.name.startsWith('.') && !entry.name.endsWith('.fossil'))
+    .map(({ name }) => ({
+      level: 'yellow',
+      about: name,
+      what: `${name} is a folder among the repositories: nothing in it is served or replicated.`,
+      next: `Put its .fossil files into ${paths.repos} itself, or move it away: ${join(paths.repos, name)}`,
+    }));
 }
 
 /**
@@ -75,7 +93,8 @@ export async function adoptStrangers(
 /** @param rested for how long it has stayed as it is, in milliseconds */
 async function settleStranger(forge: Forge, name: string, rested: number): Promise<Finding[]> {
   const kind = inspectCandidate(join(forge.paths.repos, name));
-  if (kind === 'missing' || kind === 'busy') return [];
+  if (kind === 'missing') return [];
+  if (kind === 'busy') return rested > patienceWithLocks ? [locked(forge.paths, name)] : [];
   if (kind === 'symlink') {
     reject(forge, name, reasons.symlink);
     return [];
@@ -84,18 +103,25 @@ async function settleStranger(forge: Forge, name: string, rested: number): Promi
   if (kind !== 'special' && !isOurs(forge.paths, name)) return late ? [foreign(name)] : [];
   const links = lstatSync(join(forge.paths.repos, name)).nlink;
   if (kind !== 'repository') {
-    if (late) reject(forge, name, reasons[kind]);
+    if (late) reject(forge, name, beside.test(name) ? orphaned : reasons[kind]);
   } else if (links > 1) {
     if (late) reject(forge, name, `it is one file with ${links} names.`);
   } else if (rested > pause) await adoptOrReject(forge, name);
   return [];
 }
 
+const locked = ({ repos }: Pick<Paths, 'repos'>, name: string): Finding => ({
+  level: 'yellow',
+  about: name,
+  what: `${name} was put into the folder and waits to be adopted: another program has kept it locked for minutes.`,
+  next: `See which with: fuser -v ${join(repos, name)}. It is adopted when that ends.`,
+});
+
 const foreign = (name: string): Finding => ({
   level: 'red',
   about: name,
   what: `${name} belongs to another user and can be neither served nor replicated.`,
-  next: `See why root's one-shot doesn't give it away: systemctl status fossilrepo-ownership. It is left alone when it has several links.`,
+  next: `If what starts root's one-shot does not run, fossilrepo apply starts it. Else see why it doesn't give the file away: systemctl status fossilrepo-ownership. It is left alone when it has several links.`,
 });
 
 const reasons: Record<Exclude<Candidate, 'repository' | 'missing' | 'busy'>, string> = {
@@ -105,6 +131,8 @@ const reasons: Record<Exclude<Candidate, 'repository' | 'missing' | 'busy'>, str
   special: 'it is no file.',
   unreadable: 'it cannot be read.',
 };
+
+const orphaned = 'the repository that it belongs to is not here.';
 
 /**
  * For how long a file and its log have stayed as they are, in milliseconds. By the time of the last change of anything about it, which no

@@ -1,5 +1,5 @@
-import { chownSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { chownSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Paths } from '../config/paths.ts';
@@ -44,6 +44,22 @@ export async function withLock<T>(
   } finally {
     database.close();
   }
+}
+
+/**
+ * Takes a lock of the kernel's on a file of its own, which is made when it isn't there.
+ * @returns what gives it back; undefined when somebody has it, or the file's folder is gone
+ */
+export function tryHold(file: string): Disposable | undefined {
+  let database: DatabaseSync | undefined;
+  try {
+    database = new DatabaseSync(file, { timeout: 0 });
+    if (tryLock(database)) return { [Symbol.dispose]: () => database?.close() };
+  } catch (error) {
+    if (existsSync(dirname(file))) throw error;
+  }
+  if (database?.isOpen) database.close();
+  return undefined;
 }
 
 /** An address on a command line may hold a login's password. */

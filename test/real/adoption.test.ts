@@ -14,6 +14,7 @@ import {
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { programHome } from '../../src/config/paths.ts';
 import { type Person, newPerson, type Shown } from './client.ts';
 import { eventually, startForge, type TestForge } from './forge.ts';
 import { query } from './support/fossil-lab.ts';
@@ -55,6 +56,21 @@ const make = (name: string): string => {
   asServer('fossil', 'init', '--admin-user', 'root', file);
   return file;
 };
+
+/** What the loop does with strangers when they have stayed as they are for so long, in milliseconds. */
+function settleIn(later: number): void {
+  const script = `
+    import { alone, withForge } from '${source('forge.ts')}';
+    import { adoptStrangers, findStrangers } from '${source('jobs/adopt.ts')}';
+    await withForge({ root: process.argv[1], json: false }, (forge) =>
+      alone(forge, () => adoptStrangers(forge, findStrangers(forge), Date.now() + ${later})));`;
+  const said = spawnSync(process.execPath, ['--input-type=module', '-e', script, forge.root], {
+    encoding: 'utf8',
+  });
+  expect(said.stderr).toBe('');
+}
+
+const source = (file: string) => join(programHome, 'src', file);
 
 /** Until a name is served, private and in the replica. @returns how it is, and how long it took in milliseconds */
 async function adopted(name: string): Promise<Shown> {
@@ -156,9 +172,17 @@ describe('what can never be served', () => {
     asServer('cp', good, place('Upper Case.fossil'));
     asServer('cp', good, place('timeline.fossil'));
     asServer('cp', good, place('www.fossil'));
+    asServer('cp', good, place('.hidden.fossil'));
     asServer('sh', '-c', `echo '<html>' > '${place('page.fossil')}'`);
     asServer('sh', '-c', `head -c 9000 '${good}' > '${place('cut.fossil')}'`);
-    const names = ['link.fossil', 'plain-link', 'Upper Case.fossil', 'timeline.fossil', 'www.fossil'];
+    const names = [
+      'link.fossil',
+      'plain-link',
+      'Upper Case.fossil',
+      'timeline.fossil',
+      'www.fossil',
+      '.hidden.fossil',
+    ];
     await eventually(() => names.every((name) => !existsSync(place(name))), 8_000, 'moved away');
     const told = await events();
     for (const name of ['timeline', 'www']) expect(told).toContain(`${name}.fossil was moved to`);
@@ -182,6 +206,34 @@ describe('what can never be served', () => {
     rmdirSync(place('a-folder.fossil'));
     await eventually(async () => (await forge.cli('status')).code === 0, 10_000, 'all is well');
     await eventually(() => logged('rejected: cut.fossil was moved to') === 1, 10_000, 'the log says so');
+  });
+
+  test('nor what is left of a copy, after ten minutes: not before, and nothing of what is served', async () => {
+    const { path } = await forge.json<Shown>('repo', 'create', 'in-use');
+    asServer('touch', place('gone.fossil-wal'), place('.copied.fossil.Xa8uQz'), place('notes-wal'));
+    const before = readdirSync(join(forge.root, 'data/repos'));
+    expect(before).toContain('in-use.fossil-wal');
+    await sleep(4_000);
+    expect(readdirSync(join(forge.root, 'data/repos')).sort()).toEqual(before.sort());
+    settleIn(11 * 60_000);
+    for (const name of ['gone.fossil-wal', '.copied.fossil.Xa8uQz', 'notes-wal']) {
+      expect(existsSync(place(name)), name).toBe(false);
+      expect(rejected().some((one) => one.endsWith(`-${name}`))).toBe(true);
+    }
+    expect(await events()).toContain('the repository that it belongs to is not here');
+    expect(existsSync(`${path}-wal`)).toBe(true);
+    expect(readdirSync(join(forge.root, 'data/repos'))).toContain('.in-use.fossil-litestream');
+    expect((await forge.cli('status')).code).toBe(0);
+  });
+
+  test('a folder is told and left as it is', async () => {
+    asServer('mkdir', place('team'));
+    const told = async () =>
+      (await forge.cli('status')).stdout.includes('team is a folder among the repositories');
+    await eventually(told, 20_000, 'the folder is told');
+    expect(existsSync(place('team'))).toBe(true);
+    asServer('rmdir', place('team'));
+    await eventually(async () => !(await told()), 20_000, 'nothing to tell any more');
   });
 
   test('does not keep others from being adopted', async () => {
