@@ -26,9 +26,11 @@ export function buildCli(): Command {
     .description('people')
     .command('token <login>')
     .description("show a person's access token, which is the password for clone and push")
-    .option('--rotate', 'replace it everywhere')
-    .action(async (login: string, options: { rotate?: boolean }, command: Command) =>
-      (await import('./commands/user-token.ts')).userToken(globals(command), login, options),
+    .option('--rotate', 'replace it everywhere', false)
+    .option('--yes', 'ask nothing', false)
+    .option('--dry-run', 'with --rotate: show the plan and end', false)
+    .action(async (login: string, _options, command: Command) =>
+      (await import('./commands/user-token.ts')).userToken(globals(command), login, command.opts()),
     );
   backupCommands(program.command('backup').description('the replica'));
   restoreCommand(program);

@@ -61,6 +61,7 @@ export function restoreCommand(program: Command): void {
     .option('--at <time>', '2026-11-21T14:00, with or without zone, or an age: 15m, 2h, 3d')
     .option('--all', 'every repository', false)
     .option('--undo', 'take the last restore back', false)
+    .option('--redo', 'bring what the last restore had brought again, after an undo', false)
     .option('--into <folder>', 'only write the files, into this folder')
     .option('--shun', 'keep clients from bringing back what is lost', false)
     .option('--in-trash', 'leave a deleted repository in the trash', false)

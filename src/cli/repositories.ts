@@ -6,6 +6,7 @@ import { accessOptions } from './upstream.ts';
 export function repositoryCommands(repo: Command): void {
   const visibility = () =>
     new Option('--visibility <visibility>', 'who may read').choices(['public', 'internal', 'private']);
+  const yes = ['--yes', 'ask nothing', false] as const;
   const dryRun = ['--dry-run', 'show the plan and end', false] as const;
   accessOptions(
     repo
@@ -39,6 +40,7 @@ export function repositoryCommands(repo: Command): void {
     .description('change visibility or description')
     .addOption(visibility())
     .option('--description <text>', 'what it is about')
+    .option(...yes)
     .option(...dryRun)
     .action(async (name: string, _options, command: Command) =>
       (await import('../commands/repo-change.ts')).repoConfigure(globals(command), name, command.opts()),
@@ -46,6 +48,7 @@ export function repositoryCommands(repo: Command): void {
   repo
     .command('rename <name> <new-name>')
     .description('give a repository another name; its history in the replica goes on')
+    .option(...yes)
     .option(...dryRun)
     .action(async (name: string, newName: string, _options, command: Command) =>
       (await import('../commands/repo-change.ts')).repoRename(
@@ -61,6 +64,7 @@ export function repositoryCommands(repo: Command): void {
       .description(
         verb === 'archive' ? 'make a repository read-only for everybody' : 'make it writable again',
       )
+      .option(...yes)
       .option(...dryRun)
       .action(async (name: string, _options, command: Command) =>
         (await import('../commands/repo-change.ts')).repoArchive(
@@ -73,7 +77,7 @@ export function repositoryCommands(repo: Command): void {
   repo
     .command('delete <name>')
     .description('put a repository into the trash')
-    .option('--yes', 'ask nothing', false)
+    .option(...yes)
     .option(...dryRun)
     .action(async (name: string, _options, command: Command) =>
       (await import('../commands/repo-change.ts')).repoDelete(globals(command), name, command.opts()),
@@ -82,6 +86,7 @@ export function repositoryCommands(repo: Command): void {
     .command('undelete <name>')
     .description('take a repository, by name or id, out of the trash')
     .option('--as <name>', 'under another name')
+    .option(...yes)
     .option(...dryRun)
     .action(async (name: string, _options, command: Command) =>
       (await import('../commands/repo-change.ts')).repoUndelete(globals(command), name, command.opts()),
@@ -89,7 +94,7 @@ export function repositoryCommands(repo: Command): void {
   repo
     .command('purge <name>')
     .description('destroy a repository in the trash, its history in the replica too')
-    .option('--yes', 'ask nothing', false)
+    .option(...yes)
     .option(...dryRun)
     .action(async (name: string, _options, command: Command) =>
       (await import('../commands/repo-change.ts')).repoPurge(globals(command), name, command.opts()),
@@ -97,6 +102,7 @@ export function repositoryCommands(repo: Command): void {
   repo
     .command('maintain <name>')
     .description('rebuild and compact a repository; it is closed meanwhile')
+    .option(...yes)
     .option(...dryRun)
     .action(async (name: string, _options, command: Command) =>
       (await import('../commands/repo-maintain.ts')).repoMaintain(globals(command), name, command.opts()),

@@ -72,8 +72,10 @@ export function serverCommands(program: Command): void {
     program
       .command(`${verb} [part]`)
       .description(`${verb} the server or one part`)
+      .option('--yes', 'ask nothing', false)
+      .option('--dry-run', 'show the plan and end', false)
       .action(async (part: string | undefined, _options, command: Command) =>
-        (await import('../commands/parts.ts')).changeParts(globals(command), verb, part),
+        (await import('../commands/parts.ts')).changeParts(globals(command), verb, part, command.opts()),
       );
   program
     .command('serve', { hidden: true })

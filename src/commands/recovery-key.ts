@@ -72,7 +72,7 @@ async function rotate(options: GlobalOptions, flags: Flags): Promise<void> {
 /** What would stop it half way is looked at before a key is shown. @returns the bundles that are there */
 async function lookFirst({ config, paths }: Server): Promise<StoredBundle[]> {
   using store = openStore(paths, { create: false });
-  refuseWhileFenced(store);
+  refuseWhileFenced({ config, store });
   return await listBundles(openReplicaStore(config.replica, loadSecrets(paths).storage), instanceId(store));
 }
 

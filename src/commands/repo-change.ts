@@ -1,7 +1,15 @@
 import { changeForge, type Forge } from '../forge.ts';
 import { describeRepositoryPlan } from '../plan/describe-repository.ts';
 import { planPurge } from '../plan/repository.ts';
-import { applyChange, changeOf, getTrashed, purge, type RepositoryChange, settle } from '../repos/change.ts';
+import {
+  applyChange,
+  changeOf,
+  getTrashed,
+  purge,
+  type RepositoryChange,
+  settle,
+  settlingOf,
+} from '../repos/change.ts';
 import { nameIsFree } from '../repos/create.ts';
 import { describeRepository } from '../repos/describe.ts';
 import { checkName } from '../repos/names.ts';
@@ -35,7 +43,10 @@ export function repoRename(options: GlobalOptions, name: string, newName: string
   checkName(newName);
   return changeForge(options, async (forge) => {
     const renamed = findRepository(forge.store, newName);
-    if (renamed && !findRepository(forge.store, name) && (await settle(forge, renamed))) {
+    const goOn = renamed && !findRepository(forge.store, name) ? settlingOf(forge, renamed) : [];
+    if (renamed && goOn.length > 0) {
+      if (dry(forge, goOn, flags)) return;
+      await settle(forge, renamed);
       await report(forge, getRepository(forge.store, newName));
       return;
     }

@@ -22,7 +22,7 @@ export function repoMaintain(
       forge.out.result({ steps }, describeRepositoryPlan(steps));
       return;
     }
-    refuseWhileFenced(forge.store);
+    refuseWhileFenced(forge);
     const file = join(forge.paths.data, row.file);
     const before = repositoryBytes(file);
     await applyRepositorySteps(steps, forge);

@@ -14,14 +14,25 @@ import { listRepositories } from '../store/repositories.ts';
 export async function userToken(
   options: GlobalOptions,
   login: string,
-  flags: { rotate?: boolean },
+  flags: { rotate: boolean; dryRun: boolean },
 ): Promise<void> {
   await withForge(options, async (forge) => {
+    if (flags.rotate && flags.dryRun) {
+      getMember(forge.store, login);
+      const repositories = served(forge).map(({ name }) => name);
+      const lines = repositories.map((name) => `- write another token of ${login} into ${name}`);
+      forge.out.result({ login, repositories }, lines.join('\n'));
+      return;
+    }
     if (flags.rotate) await withLock(forge.paths, 'changes', 60_000, () => rotate(forge, login));
     const token = tokenOf(forge, getMember(forge.store, login)).reveal();
     forge.out.result({ login, token }, token);
   });
 }
+
+/** Where tokens are, the canary included. */
+const served = ({ store }: Forge) =>
+  listRepositories(store, { hidden: true }).filter(({ state }) => state === 'active');
 
 /** A new token, in every repository. The loop goes on with those that failed now. */
 function rotate(forge: Forge, login: string): Promise<void> {
@@ -30,9 +41,7 @@ function rotate(forge: Forge, login: string): Promise<void> {
     sealedToken: seal(forge.secrets.instanceKey, `token:${login}`, newToken().reveal()),
   });
   const failed: string[] = [];
-  for (const row of listRepositories(forge.store, { hidden: true }).filter(
-    ({ state }) => state === 'active',
-  )) {
+  for (const row of served(forge)) {
     try {
       projectAccess(join(forge.paths.data, row.file), accessTo(forge, row));
     } catch (error) {

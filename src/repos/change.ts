@@ -96,11 +96,14 @@ async function stay(forge: Forge, row: Repository, changes: RepositoryChange['ch
 
 /** Goes on with what a killed command began: brings the file to where the row says. @returns whether there was anything to do */
 export async function settle(forge: Forge, row: Repository): Promise<boolean> {
-  const steps = planSettling(row, look(forge, row));
+  const steps = settlingOf(forge, row);
   if (steps.length === 0) return false;
   await applyRepositorySteps(steps, forge);
   return true;
 }
+
+/** What `settle` would do. */
+export const settlingOf = (forge: Forge, row: Repository) => planSettling(row, look(forge, row));
 
 /** @throws OperatorError when nothing in the trash is called so, or several are */
 export function getTrashed(forge: Pick<Forge, 'store'>, nameOrId: string): Repository {

@@ -59,7 +59,7 @@ export function planNew(
  * @throws OperatorError also while nothing may be written to the replica: it could not be replicated
  */
 export async function makeAside(forge: Forge, planned: PlannedCreation): Promise<string[]> {
-  refuseWhileFenced(forge.store);
+  refuseWhileFenced(forge);
   sweepScratch(forge.paths);
   try {
     return (await applyRepositorySteps([planned.aside], forge)).sanitised;
