@@ -1,7 +1,7 @@
 import { join } from 'node:path';
-import { messageOf, OperatorError } from '../errors.ts';
+import { isBusy, messageOf, OperatorError } from '../errors.ts';
 import type { Forge } from '../forge.ts';
-import { nextTry, waitsForHand, type Why } from '../plan/sync.ts';
+import { isTime, nextTry, waitsForHand, type Why } from '../plan/sync.ts';
 import {
   mirrorPart,
   type MirrorPart,
@@ -14,6 +14,7 @@ import type { Repository } from '../store/repositories.ts';
 import { transaction } from '../store/store.ts';
 import { wentWell, wentWrong } from '../store/tries.ts';
 import { withLock } from '../system/locks.ts';
+import { causeOf, isStopped } from './deadline.ts';
 import { describeIssues } from './describe-run.ts';
 import { RateLimited } from './hosts/rate-limit.ts';
 import { noteRun, type RunWork, tell, tellOverwritten } from './outcome.ts';
@@ -36,6 +37,8 @@ export type PartResult = {
 /** Nothing more is begun after so long, so that what is pushed meanwhile is not kept waiting; it goes on soon. Milliseconds. */
 const longest = 40_000;
 const soon = 5_000;
+/** What was stopped, or another fossilrepo is at, goes on after this. Milliseconds. */
+const busyPause = 30_000;
 /** How long another fossilrepo may be at work on the same wiki. Milliseconds. */
 const patience = 60_000;
 
@@ -62,13 +65,13 @@ export async function bringParts(
   const results: PartResult[] = [];
   for (const part of mirrorParts) {
     const now = findMirrorById(forge.store, mirror);
-    if (!now?.[part] || when.signal?.aborted || !isDue(forge, now, part, when)) continue;
+    if (!now?.[part] || isStopped(when.signal) || !isDue(forge, now, part, when)) continue;
     const result = await bringPart(forge, row, now, part, when);
     if (result) results.push(result);
   }
+  wakeFor(forge, mirror);
   const now = findMirrorById(forge.store, mirror);
   if (now && !when.signal?.aborted) await noteExpiry(forge, now, { signal: when.signal });
-  wakeFor(forge, mirror);
   return results;
 }
 
@@ -81,7 +84,7 @@ function isDue(
   const one = mirrorPart(store, mirror.id, part);
   if (why === 'asked') return true;
   if (waitsForHand(one)) return false;
-  if (one.nextTryAt !== null) return Date.now() >= one.nextTryAt;
+  if (one.nextTryAt !== null) return isTime(one, Date.now());
   return one.stamp !== stamp || why === 'comparison' || why === 'new';
 }
 
@@ -96,9 +99,17 @@ async function bringPart(
   const before = mirrorPart(forge.store, mirror.id, part);
   let done: Done;
   try {
+    when.signal?.throwIfAborted();
     done = await (part === 'wiki' ? bringWiki : bringTickets)(forge, row, mirror, when);
-  } catch (error) {
-    if (when.signal?.aborted) return undefined;
+  } catch (thrown) {
+    if (isStopped(when.signal) || isBusy(thrown)) {
+      // Nothing is wrong, and nothing else would have it looked at again before the next push.
+      updateMirrorPart(forge.store, mirror.id, part, { nextTryAt: Date.now() + busyPause });
+      return isBusy(thrown)
+        ? { part, count: before.count, did: 'goes on when another fossilrepo is done', error: null }
+        : undefined;
+    }
+    const error = causeOf(thrown, when.signal);
     const known =
       error instanceof OperatorError ? error : new OperatorError(messageOf(error), { cause: error });
     done = { count: before.count, did: '', more: false, error: known, work: {} };
@@ -167,8 +178,9 @@ async function bringWiki(
   const compare = why === 'asked' || why === 'comparison';
   const done = await syncWiki(forge, mirror, wiki, { compare, signal });
   tellOverwritten(forge, { row, mirror }, done);
-  const { count, refs, commits, bytes, error } = done;
-  const did = refs.length > 0 ? `${count} pages` : '';
+  const { count, refs, commits, bytes, overwrote, error } = done;
+  const moved = refs.length > 0 ? [`${count} pages`] : [];
+  const did = [...moved, ...overwrote.map((ref) => `overwrote ${ref}`)].join(', ');
   return { count, did, more: false, error, work: { refs, commits, bytes } };
 }
 
@@ -178,7 +190,8 @@ function wakeFor({ store }: Pick<Forge, 'store'>, id: string): void {
   if (!mirror || mirror.error !== null) return;
   const times = mirrorParts
     .filter((part) => mirror[part])
-    .flatMap((part) => mirrorPart(store, id, part).nextTryAt ?? []);
+    .map((part) => mirrorPart(store, id, part))
+    .flatMap((one) => (waitsForHand(one) ? [] : (one.nextTryAt ?? [])));
   if (times.length > 0)
     updateMirror(store, id, { nextTryAt: Math.min(mirror.nextTryAt ?? Infinity, ...times) });
 }

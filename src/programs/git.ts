@@ -79,6 +79,14 @@ export const gitListRefs = (url: string): Command => ({
   argv: [git, 'ls-remote', '--refs', '--heads', '--tags', '--', url],
 });
 
+/**
+ * Clones a remote that has no branch yet, whose HEAD names the one that it waits for.
+ * @param usual what HEAD is then where the remote doesn't tell (Git before 2.31, or an older protocol)
+ */
+export const gitCloneEmpty = (url: string, folder: string, usual: string): Command => ({
+  argv: [git, '-c', `init.defaultBranch=${usual}`, 'clone', '--quiet', '--bare', '--', url, folder],
+});
+
 /** One ref's change: `to` undefined deletes it; `expected` is what the remote must still have, undefined for nothing. */
 export type RefUpdate = { ref: string; to: string | undefined; expected: string | undefined };
 

@@ -45,14 +45,15 @@ export function mirrorPart(store: Store, mirror: string, part: PartName): Mirror
   return row ? read(row) : { ...unwanted, mirror, part };
 }
 
-/** All that were ever wanted of a mirror. */
-export const partsOf = (store: Store, mirror: string): MirrorPart[] =>
-  all(store, 'SELECT * FROM mirror_part WHERE mirror = ? ORDER BY part DESC', mirror).map(read);
-
-/** The ids of mirrors of which a part could not be brought there. */
-export const mirrorsWithFailingParts = (store: Store): Set<string> =>
-  new Set(
-    all(store, 'SELECT mirror FROM mirror_part WHERE error IS NOT NULL').map((row) => text(row, 'mirror')),
+/** Of every mirror what is wanted now and was before, by the mirror's id: what was switched off counts no longer. */
+export const wantedParts = (store: Store): ReadonlyMap<string, MirrorPart[]> =>
+  Map.groupBy(
+    all(
+      store,
+      `SELECT p.* FROM mirror_part p JOIN mirror m ON m.id = p.mirror
+         WHERE CASE p.part WHEN 'wiki' THEN m.wiki ELSE m.tickets END ORDER BY p.part DESC`,
+    ).map(read),
+    ({ mirror }) => mirror,
   );
 
 /** Changes some fields. Nothing is kept of a mirror that was removed meanwhile. */

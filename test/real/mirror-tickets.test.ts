@@ -96,7 +96,7 @@ describe.each(['github', 'gitlab', 'gitea'] as const)('tickets at %s', (kind) =>
   const path = `me/${kind}`;
   const issues = () => host.project(path).issues;
   const issueOf = (hash: string): KeptIssue => {
-    const [found, ...others] = issues().filter(({ body }) => body.includes(hash));
+    const [found, ...others] = issues().filter(({ body, gone }) => body.includes(hash) && !gone);
     if (!found || others.length > 0) throw new Error(`${others.length} others of ${hash}`);
     return found;
   };
@@ -135,6 +135,11 @@ describe.each(['github', 'gitlab', 'gitea'] as const)('tickets at %s', (kind) =>
     expect(said.code, said.stderr).toBe(0);
     expect(said.stderr).toContain('was made');
     expect(host.project(path).open).toBe(false);
+    host.kept.hidden.add('me/hidden');
+    const hidden = ['mirror', 'add', kind, git.url('me/hidden.git'), '--name', 'hidden', '--token-stdin'];
+    const taken = await forge.told(secret, ...hidden, ...args, '--create');
+    expect(taken.code).not.toBe(0);
+    expect(taken.stderr).toMatch(/already (exists|been taken)/);
     const dry = await forge.cli('sync', kind, '--dry-run');
     expect(dry.stdout).toContain(`create issue of ${first.slice(0, 10)}: It breaks`);
     expect(issues()).toEqual([]);
@@ -186,6 +191,8 @@ describe.each(['github', 'gitlab', 'gitea'] as const)('tickets at %s', (kind) =>
     const now = issueOf(first);
     expect(now).toMatchObject({ title: 'Their own title', open: false });
     expect(now.labels.toSorted()).toEqual(['priority:High', 'severity:Severe', 'type:Code_Defect', 'wanted']);
+    // At Gitea it was their organization's label, which is given again and not made anew.
+    expect(host.project(path).labels).not.toContain('wanted');
     expect(now.body.startsWith('A note of ours.')).toBe(true);
     expect(now.body.endsWith('And below.')).toBe(true);
     expect(now.body).toContain('Status: Fixed');
@@ -255,13 +262,21 @@ describe.each(['github', 'gitlab', 'gitea'] as const)('tickets at %s', (kind) =>
     expect((await sync(kind)).code).toBe(0);
     expect(issueOf(second)).toMatchObject({ title: 'Done again', number: 7 });
     expect(all[gone.number - 1]).toMatchObject({ title: 'Not ours', body: 'another one' });
+    // Hosts say it in their own ways: 404, and GitHub 410 or 301.
+    for (const how of ['deleted', 'moved'] as const) {
+      issueOf(second).gone = how;
+      changeTicket(kind, second, { title: `Was ${how}` });
+      expect(await sync(kind)).toMatchObject({ code: 0, error: null });
+      expect(issueOf(second).title).toBe(`Was ${how}`);
+    }
+    expect(issueOf(second).number).toBe(9);
   });
 
   test('a marker that somebody copied is not believed', async () => {
     const hash = addTicket(kind, { title: 'Not theirs', status: 'Open' });
     const stolen = issueOf(first).body.replaceAll(first, hash);
     host.project(path).issues.push({
-      ...{ number: 8, title: 'Trap', body: stolen, open: true, labels: [], comments: [] },
+      ...{ number: 10, title: 'Trap', body: stolen, open: true, labels: [], comments: [] },
     });
     expect((await sync(kind)).code).toBe(0);
     const made = issues().filter(({ body }) => body.includes(hash));
@@ -340,6 +355,9 @@ describe.each(['github', 'gitlab', 'gitea'] as const)('tickets at %s', (kind) =>
     const soon = stdout.includes(`The token of the mirror there of ${kind} ends on`);
     // Gitea's have no end.
     expect(soon).toBe(kind !== 'gitea');
+    host.kept.expiresAs = 'instant';
+    expect((await forge.cli('mirror', 'configure', kind, '--tickets')).code).toBe(0);
+    expect((await forge.cli('status')).stdout.includes('The token of the mirror there of')).toBe(soon);
     host.kept.expires = new Date(Date.now() + 20 * day);
     expect((await forge.cli('mirror', 'configure', kind, '--tickets')).code).toBe(0);
     expect((await forge.cli('status')).stdout).not.toContain('The token of the mirror');

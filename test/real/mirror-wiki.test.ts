@@ -146,7 +146,7 @@ test('a host’s own repository for wikis: without it code goes on; its first pa
   mkdirSync(join(folder, 'me'));
   execFileSync('git', ['init', '-q', '--bare', code]);
   const add = ['mirror', 'add', 'demo', git.url('me/demo.git'), '--name', 'host', '--wiki', '--token-stdin'];
-  const said = await forge.told(secret, ...add, '--host-kind', 'gitea');
+  const said = await forge.told(secret, ...add, '--host-kind', 'github');
   expect(said.code, said.stderr).toBe(0);
   const failed = await sync('host');
   expect(failed).toMatchObject({ ok: false, pushed: 1 });
@@ -169,7 +169,10 @@ test('a host’s own repository for wikis: without it code goes on; its first pa
   };
   execFileSync('git', ['clone', '-q', pages, clone], { stdio: 'ignore' });
   commit('first page');
-  expect(await sync('host')).toMatchObject({ ok: true, parts: [{ did: '3 pages' }] });
+  const replaced = expect.stringMatching(
+    /^3 pages, overwrote refs\/heads\/master \(one foreign commit: \w{10} Eve: first page\)$/,
+  ) as string;
+  expect(await sync('host')).toMatchObject({ ok: true, parts: [{ did: replaced }] });
   expect(inGit(pages, 'rev-parse', 'master')).toBe(inGit(there, 'rev-parse', branch));
   inGit(clone, 'fetch', '-q', 'origin');
   inGit(clone, 'reset', '-q', '--hard', 'origin/master');
@@ -200,4 +203,17 @@ test('a host’s own repository for wikis: without it code goes on; its first pa
   expect(inGit(code, 'rev-parse', branch)).toBe(inGit(there, 'rev-parse', branch));
   expect(existsSync(pages)).toBe(false);
   rmSync(clone, { recursive: true });
+});
+
+test('an empty wiki gets the branch that its host waits for', async () => {
+  const pages = join(folder, 'me/fresh.wiki.git');
+  execFileSync('git', ['init', '-q', '--bare', join(folder, 'me/fresh.git')]);
+  // As Gitea makes one since 1.22, whose settings say what it is called.
+  execFileSync('git', ['init', '-q', '--bare', '-b', 'trunk', pages]);
+  const add = ['mirror', 'add', 'demo', git.url('me/fresh.git'), '--name', 'fresh', '--token-stdin'];
+  const said = await forge.told(secret, ...add, '--wiki', '--host-kind', 'gitea');
+  expect(said.code, said.stderr).toBe(0);
+  expect(await sync('fresh')).toMatchObject({ ok: true, parts: [{ did: '3 pages' }] });
+  expect(inGit(pages, 'for-each-ref', '--format=%(refname)')).toBe('refs/heads/trunk');
+  expect(inGit(pages, 'rev-parse', 'HEAD')).toBe(inGit(there, 'rev-parse', branch));
 });

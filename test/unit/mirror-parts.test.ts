@@ -5,11 +5,18 @@ const day = 24 * 3_600_000;
 const now = 500 * day;
 
 const seen = (more: Partial<PartsSeen> = {}): PartsSeen => ({
-  ...{ repository: 'demo', mirror: 'github', parts: [], expiresAt: null },
+  ...{ repository: 'demo', mirror: { name: 'github' }, parts: [], expiresAt: null },
   ...more,
 });
 const part = (since: number, errorKind = 'unreachable') =>
-  seen({ parts: [{ part: 'tickets', error: 'nobody answers.', errorKind, failingSince: since }] });
+  seen({
+    parts: [
+      {
+        ...{ part: 'tickets', error: 'nobody answers.', errorKind, failingSince: since },
+        ...{ okAt: now - 2 * day, nextTryAt: now + 900_000 },
+      },
+    ],
+  });
 
 test('a part that fails is yellow, red after a day, and says whether a hand is needed', () => {
   const [yellow] = partFindings([part(now - day + 1)], now);
@@ -18,7 +25,8 @@ test('a part that fails is yellow, red after a day, and says whether a hand is n
     about: 'demo',
     what: 'Not mirrored: the tickets of demo to github: nobody answers.',
   });
-  expect(yellow?.next).toContain('tried again by itself');
+  const stands = 'Last success 2d ago; it is tried again in 15m.';
+  expect(yellow?.next).toBe(`${stands} At once: fossilrepo sync demo`);
   expect(partFindings([part(now - day)], now)[0]?.level).toBe('red');
   expect(partFindings([part(now, 'credential')], now)[0]?.next).toContain('not tried again by itself');
 });

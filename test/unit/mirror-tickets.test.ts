@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { limitedUntil } from '../../src/mirror/hosts/rate-limit.ts';
+import { limitedUntil, spentUntil } from '../../src/mirror/hosts/rate-limit.ts';
 import { projectOf } from '../../src/mirror/hosts/project.ts';
 import { isOurLabel, issueOf } from '../../src/mirror/tickets/issue.ts';
 import { markersOf, ownPart } from '../../src/mirror/tickets/marker.ts';
@@ -161,6 +161,11 @@ test('how long a host wants to be left alone', () => {
   expect(until(403, {}, 'You have exceeded a secondary rate limit.')).toBe(now + 60_000);
   expect(until(429, {})).toBe(now + 60_000);
   expect(until(429, { 'retry-after': '999999' })).toBe(now + 3_600_000);
+  const spent = (reset: number) =>
+    spentUntil(new Headers({ 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': String(reset) }), now);
+  expect(spent(now / 1_000 + 90)).toBe(now + 91_000);
+  // A clock that is hours behind, here or there.
+  expect(spent(now / 1_000 + 90_000)).toBe(now + 3_600_000);
   expect(until(403, {}, 'Resource not accessible by personal access token')).toBeUndefined();
   expect(until(404, { 'retry-after': '30' })).toBeUndefined();
 });

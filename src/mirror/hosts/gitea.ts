@@ -13,7 +13,7 @@ type Issue = {
   title?: string;
   body?: string;
   state?: string;
-  labels?: { name?: string }[];
+  labels?: { id?: number; name?: string }[];
 };
 
 /** Gitea and Forgejo. */
@@ -22,6 +22,8 @@ export function giteaHost({ path }: Project, access: ApiAccess): Host {
   const client = giteaApi(access.base, { token: access.token.reveal(), customFetch: apiFetch(access) });
   const { repos } = client;
   let known: Map<string, number> | undefined;
+  /** Those of issues that were looked at: some are an organization's, which the project's list doesn't have. */
+  const seen = new Map<string, number>();
 
   /** Labels are given by number; what isn't there is made. */
   const numbersOf = async (names: readonly string[]): Promise<number[]> => {
@@ -31,7 +33,7 @@ export function giteaHost({ path }: Project, access: ApiAccess): Host {
     }
     const numbers: number[] = [];
     for (const name of names) {
-      let id = known.get(name);
+      let id = known.get(name) ?? seen.get(name);
       if (id === undefined) {
         const { data } = await repos.issueCreateLabel(owner, repo, { name, color: colour });
         id = data.id ?? 0;
@@ -50,6 +52,7 @@ export function giteaHost({ path }: Project, access: ApiAccess): Host {
     },
     get: async (number) => {
       const found = await repos.issueGetIssue(owner, repo, number).catch(unlessMissing);
+      for (const { name = '', id = 0 } of found?.data.labels ?? []) seen.set(name, id);
       return found && read(found.data);
     },
     create: async ({ title, body, labels }) => {

@@ -1,7 +1,7 @@
 import { Octokit } from '@octokit/rest';
 import type { Host, RemoteIssue } from './issues.ts';
 import type { Project } from './project.ts';
-import { type ApiAccess, apiFetch, unlessMissing, unwrapped } from './transport.ts';
+import { type ApiAccess, apiFetch, Moved, unlessMissing, unwrapped } from './transport.ts';
 
 /** In one answer at most. */
 const perPage = 100;
@@ -43,7 +43,14 @@ export function githubHost({ path }: Project, access: ApiAccess): Host {
       }
     },
     get: (number) =>
-      ask(async () => read((await issues.get({ ...at, issue_number: number })).data)).catch(unlessMissing),
+      ask(async () => read((await issues.get({ ...at, issue_number: number })).data))
+        .catch(async (error: unknown) => {
+          if (!(error instanceof Moved)) throw error;
+          // Moved to another repository; or all of this one is elsewhere, which is told then.
+          await ask(() => repos.get(at));
+          return undefined;
+        })
+        .catch(unlessMissing),
     create: (issue) =>
       ask(async () => {
         const { data } = await issues.create({ ...at, ...issue, labels: [...issue.labels] });

@@ -19,7 +19,7 @@ export function gitlabHost({ path }: Project, access: ApiAccess): Host {
       for (let page: number | null = 1; page !== null;) {
         const found: Paged<Issue> = await issues.all({
           ...{ projectId: path, orderBy: 'created_at', sort: 'asc', perPage, page, maxPages: 1 },
-          ...{ pagination: 'offset', showExpanded: true },
+          showExpanded: true,
         });
         yield found.data.map(read);
         page = found.paginationInfo.next;
@@ -69,8 +69,8 @@ export function gitlabHost({ path }: Project, access: ApiAccess): Host {
     tokenExpiry: async () => {
       try {
         const token = await new PersonalAccessTokens(options).show();
-        // A day, in UTC: it ends when that begins.
-        const ends = Date.parse(`${String(token.expires_at)}T00:00:00Z`);
+        // A day in UTC, when it begins; GitLab's published description says that it is an instant.
+        const ends = Date.parse(String(token.expires_at));
         return Number.isNaN(ends) ? null : ends;
       } catch (error) {
         // A token that may only push is not told about itself.

@@ -4,9 +4,9 @@ import type { Host } from './issues.ts';
 import type { Project } from './project.ts';
 import type { ApiAccess } from './transport.ts';
 
-/** One request takes no longer, and a rate limit that ends sooner is waited for. Milliseconds. */
-const deadline = 60_000;
-const patience = 2 * 60_000;
+/** One request takes no longer, and a rate limit that ends sooner is waited for: code that is pushed meanwhile waits for both. Milliseconds. */
+const deadline = 30_000;
+const patience = 20_000;
 /** GitHub asks for a second between requests that make something. Milliseconds. */
 const githubPace = 1_000;
 

@@ -34,16 +34,16 @@ export function limitedUntil(
   if (status !== 429 && status !== 403) return undefined;
   const after = retryAfter(headers.get('retry-after'), now);
   if (after !== undefined) return bounded(after, now);
-  const spent = spentUntil(headers);
-  if (spent !== undefined) return bounded(spent, now);
+  const spent = spentUntil(headers, now);
+  if (spent !== undefined) return spent;
   return status === 429 || /rate limit|abuse detection/i.test(said) ? now + unsaid : undefined;
 }
 
 /** When a host says with an answer that it was the last one for now: until when. Milliseconds since 1970. */
-export function spentUntil(headers: Headers): number | undefined {
+export function spentUntil(headers: Headers, now: number): number | undefined {
   for (const prefix of ['x-ratelimit', 'ratelimit']) {
     const reset = Number(headers.get(`${prefix}-reset`) ?? '');
-    if (headers.get(`${prefix}-remaining`) === '0' && reset > 0) return reset * 1_000;
+    if (headers.get(`${prefix}-remaining`) === '0' && reset > 0) return bounded(reset * 1_000, now);
   }
   return undefined;
 }

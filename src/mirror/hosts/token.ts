@@ -69,6 +69,6 @@ export async function noteExpiry(
     if (present) setMirrorHost(forge.store, { ...present, expiresAt: ends, askedAt: now });
   } catch (error) {
     // Whatever is wrong shows where it matters: in a push, or with the tickets.
-    if (options.signal?.aborted || !(error instanceof OperatorError || signal.aborted)) throw error;
+    if (!(error instanceof OperatorError || signal.aborted)) throw error;
   }
 }

@@ -76,7 +76,7 @@ export function apiFetch(access: ApiAccess): typeof fetch {
         await sleep(pause, undefined, { signal: access.signal });
         continue;
       }
-      notBefore = Math.max(notBefore, spentUntil(answer.headers) ?? 0);
+      notBefore = Math.max(notBefore, spentUntil(answer.headers, Date.now()) ?? 0);
       if (answer.ok) return checked(host, answer);
       const said = hide(await answer.clone().text());
       const until = limitedUntil(answer, said, Date.now());
@@ -99,6 +99,9 @@ export function apiFetch(access: ApiAccess): typeof fetch {
     return await patiently(request);
   };
 }
+
+/** The host knows what was asked for by another address. */
+export class Moved extends RemoteError {}
 
 /** A page for people in the place of an answer is a proxy's, or another server's. */
 function checked(host: string, answer: Response): Response {
@@ -127,13 +130,9 @@ function refusal(host: string, request: Request, status: number, said: string): 
       next: 'Look whether the repository is there, whether its issues are turned on, and whether the token may see it.',
     });
   if (status >= 300 && status < 400)
-    return new RemoteError(
-      'unreachable',
-      `${host} sends ${what} on to another address, which is not followed.`,
-      {
-        next: 'Give the mirror its present address.',
-      },
-    );
+    return new Moved('unreachable', `${host} sends ${what} on to another address, which is not followed.`, {
+      next: 'Give the mirror its present address.',
+    });
   if (status >= 500)
     return new RemoteError('unreachable', `${host} answered ${status} to ${what}${told}.`, {
       next: 'It is tried again by itself.',
@@ -141,10 +140,11 @@ function refusal(host: string, request: Request, status: number, said: string): 
   return new RemoteError('rejected', `${host} refused ${what} (${status})${told}.`);
 }
 
-/** What an answer says for people: these hosts write `message` or `error`. */
+/** What an answer says for people: these hosts write it as `message`, `error` or `error_description`, GitHub the reason in a second one. */
 function wordsOf(said: string): string {
-  const [, word] = /"(?:message|error)"\s*:\s*"((?:[^"\\]|\\.)*)"/.exec(said) ?? [];
-  return (word ?? (said.trimStart().startsWith('<') ? '' : said))
+  const found = said.matchAll(/"(?:message|error|error_description)"\s*:\s*"((?:[^"\\]|\\.)*)"/g);
+  const words = [...found].map(([, word = '']) => word).join(' · ');
+  return (words || (said.trimStart().startsWith('<') ? '' : said))
     .replaceAll(/\s+/g, ' ')
     .trim()
     .slice(0, shown);

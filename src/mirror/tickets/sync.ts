@@ -29,6 +29,9 @@ export const plannedTickets = (
   file: string,
 ): TicketStep[] => planTickets(readTickets(file).map(issueOf), mirrorIssues(store, mirror.id));
 
+/** For making issues there is always so much time. Milliseconds. */
+const leastWork = 20_000;
+
 /**
  * Makes a project's issues what a repository's tickets are. It may end at any moment and be run again: before anything is made, every issue
  * there is looked at for markers, so that what is known here may be lost, too.
@@ -43,7 +46,8 @@ export async function syncTickets(
   tracker: () => Promise<IssueTracker>,
   options: { signal?: AbortSignal | undefined; until?: number } = {},
 ): Promise<TicketsDone> {
-  const { signal, until = Infinity } = options;
+  const { signal } = options;
+  let { until = Infinity } = options;
   const wanted = readTickets(file).map(issueOf);
   const done: TicketsDone = {
     ...{ issuesMade: 0, issuesChanged: 0, commentsMade: 0, count: 0, more: false, error: undefined },
@@ -62,14 +66,19 @@ export async function syncTickets(
     const issues = await tracker();
     const at = { issues, markers, done, note };
     let look: Promise<void> | undefined;
-    if (missing().length > 0) await (look ??= noteMarked(at));
+    const lookForMarks = () =>
+      (look ??= noteMarked(at).then(() => {
+        // However long that took, something is made then: the next time it would take as long.
+        until = Math.max(until, Date.now() + leastWork);
+      }));
+    if (missing().length > 0) await lookForMarks();
     for (const step of steps()) {
       if (step.kind !== 'update' || enough()) continue;
       // One that somebody deleted is made anew, unless it is found elsewhere.
       if (!(await attempt(at, step, () => update(at, step))))
         forgetMirrorIssue(store, mirror.id, step.wanted.ticket);
     }
-    if (missing().length > 0) await (look ??= noteMarked(at));
+    if (missing().length > 0) await lookForMarks();
     for (const step of missing()) {
       if (enough()) break;
       await attempt(at, step, () => create(at, step.wanted));

@@ -1,5 +1,7 @@
+import { join } from 'node:path';
 import { OperatorError } from '../../errors.ts';
 import type { Forge } from '../../forge.ts';
+import { gitCloneEmpty, gitReadHead } from '../../programs/git.ts';
 import { mirrorHost } from '../../store/mirror-hosts.ts';
 import { mirrorPart, updateMirrorPart, type WikiPlace } from '../../store/mirror-parts.ts';
 import { pushedRefs } from '../../store/mirror-refs.ts';
@@ -41,7 +43,7 @@ export const wikiPlace = ({ store }: Pick<Forge, 'store'>, mirror: Pick<Mirror, 
 /** The Git repository that hosts keep a project's wiki in. */
 export const wikiUrl = (url: string): string => url.replace(/\/+$/, '').replace(/(\.git)?$/, '.wiki.git');
 
-/** Which branch hosts show when the wiki is empty yet. */
+/** Which branch hosts show of a wiki that is empty yet, where it doesn't say so itself. */
 const firstBranch: Readonly<Record<HostKind, string>> = { github: 'master', gitlab: 'main', gitea: 'master' };
 
 /**
@@ -85,7 +87,7 @@ export async function syncWiki(
       };
       if (wiki.commit === undefined && request.last.size === 0) return nothing;
       let plan = await planPush(git, request);
-      if (part.git === null && isFirstPage(plan.diverged))
+      if (kind === 'github' && place === 'repository' && part.git === null && isFirstPage(plan.diverged))
         plan = await planPush(git, { ...request, policy: 'overwrite' });
       const result: PushResult = await applyPush(git, request, plan);
       updateMirrorPart(store, mirror.id, 'wiki', { ref, git: result.last.get(ref) ?? null });
@@ -112,10 +114,15 @@ const isFirstPage = (diverged: readonly Divergence[]): boolean =>
   diverged.length === 1 &&
   diverged.every(({ commits, more, unread }) => commits.length === 1 && !more && unread === undefined);
 
-/** The branch that a wiki has already, or that its host shows. */
+/** The branch that a wiki has already, or that its host waits for: what that is called is a setting at some, as at Gitea since 1.22. */
 async function servedBranch(git: RemoteGit, kind: HostKind | undefined): Promise<string> {
-  const usual = `refs/heads/${kind === undefined ? 'main' : firstBranch[kind]}`;
-  const there = [...(await listRemote(git)).keys()].filter((ref) => ref.startsWith('refs/heads/'));
-  const [only] = there;
-  return there.length === 1 && only !== undefined ? only : usual;
+  const usual = kind === undefined ? 'main' : firstBranch[kind];
+  const refs = [...(await listRemote(git)).keys()];
+  if (refs.length === 0) {
+    const copy = join(git.folder, 'wiki.git');
+    await git.run(gitCloneEmpty(git.address.url, copy, usual), 'ask');
+    return (await git.local(gitReadHead(copy))).stdout.trim();
+  }
+  const [only, ...others] = refs.filter((ref) => ref.startsWith('refs/heads/'));
+  return only !== undefined && others.length === 0 ? only : `refs/heads/${usual}`;
 }

@@ -4,6 +4,8 @@ import { z } from 'zod';
 
 const description = z.object({
   source: z.string(),
+  /** What any operation may answer besides its own, by status. */
+  everywhere: z.record(z.string(), z.looseObject({})),
   operations: z.record(
     z.string(),
     z.object({
@@ -25,7 +27,7 @@ export type ApiDescription = ReturnType<typeof apiDescription>;
 /** @param name of a file in `api/`, which says where it comes from */
 export function apiDescription(name: 'github' | 'gitlab' | 'gitea') {
   const file = new URL(`api/${name}.json`, import.meta.url);
-  const { operations, schemas } = description.parse(JSON.parse(readFileSync(file, 'utf8')));
+  const { everywhere, operations, schemas } = description.parse(JSON.parse(readFileSync(file, 'utf8')));
   const ajv = new Ajv({ strict: false, allErrors: true, coerceTypes: false, validateFormats: false });
   const fromText = new Ajv({ strict: false, coerceTypes: true, validateFormats: false });
   const compiled = new Map<Schema, ValidateFunction>();
@@ -58,7 +60,9 @@ export function apiDescription(name: 'github' | 'gitlab' | 'gitea') {
       const wrong = operation.parameters.flatMap(({ name, in: where, required, schema }) => {
         const value = where === 'path' ? at[name] : (query.get(name) ?? undefined);
         if (value === undefined) return required ? [`${name} is missing`] : [];
-        return check(schema, value, fromText).map((text) => `${name}=${value}: ${text}`);
+        // Lists are one text, with commas.
+        const given = schema['type'] === 'array' ? value.split(',') : value;
+        return check(schema, given, fromText).map((text) => `${name}=${value}: ${text}`);
       });
       const known = new Set(operation.parameters.filter((one) => one.in === 'query').map(({ name }) => name));
       const strange = [...query.keys()].filter((name) => !known.has(name));
@@ -68,8 +72,9 @@ export function apiDescription(name: 'github' | 'gitlab' | 'gitea') {
         ...(operation.body ? bodyOf(operation.body, body) : body === undefined ? [] : ['it takes no body']),
       ];
     },
+    /** What is wrong with an answer, also with one that refuses. */
     answer: (key: string, status: number, body: unknown): string[] => {
-      const schema = operations[key]?.answers[String(status)];
+      const schema = operations[key]?.answers[String(status)] ?? everywhere[String(status)];
       return schema ? check(schema, body, ajv) : [`${key} does not answer ${status}`];
     },
   };

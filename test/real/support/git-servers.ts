@@ -207,17 +207,25 @@ export async function startSshd() {
   };
 }
 
-/** A server that takes connections and never says a word. */
-export async function startSilent() {
+/** A server that takes connections and never says a word. @param polite answers who asks for a page, and only says nothing to more */
+export async function startSilent({ polite = false } = {}) {
   const sockets = new Set<Socket>();
+  let kept = 0;
   const server = createTcp((socket) => {
     sockets.add(socket);
     socket.on('error', () => undefined);
+    socket.once('data', (said) => {
+      if (polite && said.toString().startsWith('GET '))
+        socket.end('HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok');
+      else kept++;
+    });
     socket.resume();
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
   return {
     port: (server.address() as AddressInfo).port,
+    /** How many asked for something and got no answer. */
+    kept: () => kept,
     [Symbol.asyncDispose]: async () => {
       for (const socket of sockets) socket.destroy();
       server.close();

@@ -3,7 +3,12 @@ import { createServer as createHttps } from 'node:https';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { apiDescription } from './api-description.ts';
-import { flavours } from './issue-flavours.ts';
+import { newProject, type Page } from './flavour.ts';
+import { gitea } from './flavour-gitea.ts';
+import { github } from './flavour-github.ts';
+import { gitlab } from './flavour-gitlab.ts';
+
+const flavours = { github, gitlab, gitea };
 
 /** An issue as the stand-in keeps it, whoever's API it is shown by. */
 export type KeptIssue = {
@@ -13,21 +18,34 @@ export type KeptIssue = {
   open: boolean;
   labels: string[];
   comments: string[];
+  /** It is no longer there. */
+  gone?: 'deleted' | 'moved';
 };
 
 /** A project of the stand-in. */
-export type KeptProject = { issues: KeptIssue[]; labels: string[]; open: boolean };
+export type KeptProject = {
+  issues: KeptIssue[];
+  labels: string[];
+  /** Labels of the organization that it belongs to. */
+  others: string[];
+  open: boolean;
+};
 
 export type Kept = {
   projects: Map<string, KeptProject>;
+  /** Projects that are there, and that the token may not see. */
+  hidden: Set<string>;
   /** Whose token it is. */
   login: string;
   /** When the token ends, or never. */
   expires: Date | undefined;
+  /** How GitLab says that. */
+  expiresAs: 'day' | 'instant';
   /** Where it answers. */
   base: string;
 };
 
+/** A body that is a text is sent as it is. */
 export type Answer = { status: number; body: unknown; headers?: Record<string, string> };
 export type Asked = { key: string; at: Record<string, string>; query: URLSearchParams; body: unknown };
 
@@ -35,12 +53,20 @@ export type Asked = { key: string; at: Record<string, string>; query: URLSearchP
 export type Flavour = {
   isAuthorized: (headers: IncomingMessage['headers'], token: string) => boolean;
   answer: (kept: Kept, asked: Asked) => Answer;
-  limited: (seconds: number) => Answer;
+  unauthorized: Answer;
+  /** To a request that is not as described. */
+  invalid: (why: string) => Answer;
+  /** @param left how many more are refused so */
+  limited: (seconds: number, left: number) => Answer;
   page: (query: URLSearchParams) => { number: number; size: number };
+  /** How long a page is at most. */
+  longest: number;
   /** Lists that are always given whole. */
   unpaged?: RegExp;
   /** What an answer says about the pages. */
-  pageHeaders: (url: URL, number: number, last: number) => Record<string, string>;
+  pageHeaders: (url: URL, page: Page) => Record<string, string>;
+  /** What every answer says. */
+  headers: (kept: Kept) => Record<string, string>;
 };
 
 /**
@@ -61,7 +87,10 @@ export async function startIssueHost(
 ) {
   const description = apiDescription(kind);
   const flavour = flavours[kind];
-  const kept: Kept = { projects: new Map(), login: options.login ?? 'me', expires: undefined, base: '' };
+  const kept: Kept = {
+    ...{ projects: new Map<string, KeptProject>(), hidden: new Set<string>(), base: '' },
+    ...{ login: options.login ?? 'me', expires: undefined, expiresAs: 'day' },
+  };
   const violations: string[] = [];
   const calls: { key: string; status: number }[] = [];
   const knobs = { limits: 0, seconds: 0, breakAfter: Infinity, hang: false, writes: 0 };
@@ -75,38 +104,37 @@ export async function startIssueHost(
       violations.push(`${key} is not described`);
       return { key, answer: { status: 404, body: { message: 'Not Found' } } };
     }
-    if (!flavour.isAuthorized(request.headers, token))
-      return { key, answer: { status: 401, body: { message: 'Bad credentials' } } };
-    if (knobs.limits > 0) {
-      knobs.limits--;
-      return { key, answer: flavour.limited(knobs.seconds) };
-    }
+    const checked = (answer: Answer): { answer: Answer; key: string } => {
+      const strange = description.answer(key, answer.status, answer.body);
+      violations.push(...strange.map((text) => `answer to ${key}: ${text}`));
+      return { key, answer };
+    };
+    if (!flavour.isAuthorized(request.headers, token)) return checked(flavour.unauthorized);
+    if (knobs.limits > 0) return checked(flavour.limited(knobs.seconds, --knobs.limits));
     const wrong = description.request(key, found.at, url.searchParams, body);
+    if (body !== undefined && !request.headers['content-type']?.includes('application/json'))
+      wrong.push('its text is not said to be JSON');
     if (wrong.length > 0) {
       violations.push(...wrong.map((text) => `${key}: ${text}`));
-      return { key, answer: { status: 422, body: { message: wrong.join('; ') } } };
+      return checked(flavour.invalid(wrong.join('; ')));
     }
     const before = new Set(kept.projects.keys());
     const answer = flavour.answer(kept, { key, at: found.at, query: url.searchParams, body });
     for (const path of kept.projects.keys()) if (!before.has(path)) options.made?.(path);
-    if (answer.status >= 300) return { key, answer };
-    const cut = paged(answer, url);
-    violations.push(
-      ...description.answer(key, cut.status, cut.body).map((text) => `answer to ${key}: ${text}`),
-    );
-    return { key, answer: cut };
+    return checked(paged(answer, url));
   };
 
   const paged = (answer: Answer, url: URL): Answer => {
     if (!Array.isArray(answer.body) || flavour.unpaged?.test(url.pathname)) return answer;
     const all: unknown[] = answer.body;
     const { number, size } = flavour.page(url.searchParams);
-    const most = Math.min(size, options.pageSize ?? 100);
+    const most = Math.min(size, options.pageSize ?? flavour.longest);
     const last = Math.max(1, Math.ceil(all.length / most));
+    const page = { number, last, size: most, total: all.length };
     return {
       ...answer,
       body: all.slice((number - 1) * most, number * most),
-      headers: { ...answer.headers, ...flavour.pageHeaders(url, number, last) },
+      headers: { ...answer.headers, ...flavour.pageHeaders(url, page) },
     };
   };
 
@@ -125,8 +153,9 @@ export async function startIssueHost(
         knobs.breakAfter = Infinity;
         return;
       }
-      response.writeHead(answer.status, { 'content-type': 'application/json', ...answer.headers });
-      response.end(JSON.stringify(answer.body));
+      const headers = { 'content-type': 'application/json', ...flavour.headers(kept), ...answer.headers };
+      response.writeHead(answer.status, headers);
+      response.end(typeof answer.body === 'string' ? answer.body : JSON.stringify(answer.body));
     })().catch((error: unknown) => {
       violations.push(`the stand-in failed: ${String(error)}`);
       response.writeHead(500).end();
@@ -145,7 +174,7 @@ export async function startIssueHost(
     /** What was asked and answered since `calls.length = 0`. */
     calls,
     project: (path: string): KeptProject => {
-      const found = kept.projects.get(path) ?? { issues: [], labels: [], open: false };
+      const found = kept.projects.get(path) ?? newProject(false);
       kept.projects.set(path, found);
       return found;
     },
