@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander';
 import { hostKinds } from '../mirror/host-kinds.ts';
 import { globals } from './globals.ts';
-import { count } from './numbers.ts';
+import { count, duration } from './numbers.ts';
 
 /** `mirror …` and `sync`: Git remotes that follow repositories. */
 export function mirrorCommands(program: Command): void {
@@ -97,6 +97,13 @@ export function mirrorCommands(program: Command): void {
     .command('sync [repository...]')
     .description('bring mirrors up to date: these, or all that are not')
     .option('--due', 'as the timer does: only those that it is time for', false)
+    .option('--yes', 'ask nothing', false)
+    .addOption(
+      new Option(
+        '--deadline <duration>',
+        'what is not done then is ended, and goes on in the next run; left out: 24h, with --due 2h',
+      ).argParser(duration),
+    )
     .option('--dry-run', 'show what would be pushed, and end', false)
     .action(async (names: string[], _options, command: Command) =>
       (await import('../commands/sync.ts')).sync(globals(command), names, command.opts()),

@@ -35,15 +35,26 @@ export function upstreamCommands(upstream: Command): void {
   upstream
     .command('pull <repository>')
     .description('take what is new now')
+    .option('--yes', 'ask nothing', false)
+    .option('--dry-run', 'change nothing', false)
     .action(async (repository: string, _options, command: Command) =>
-      (await import('../commands/upstream-pull.ts')).upstreamPull(globals(command), repository, false),
+      (await import('../commands/upstream-pull.ts')).upstreamPull(
+        globals(command),
+        repository,
+        command.opts(),
+      ),
     );
   upstream
     .command('accept <repository>')
     .description('take a history that was rewritten there beside the one that came before')
     .option('--yes', 'ask nothing', false)
-    .action(async (repository: string, options: { yes: boolean }, command: Command) =>
-      (await import('../commands/upstream-pull.ts')).upstreamAccept(globals(command), repository, options),
+    .option('--dry-run', 'change nothing', false)
+    .action(async (repository: string, _options, command: Command) =>
+      (await import('../commands/upstream-pull.ts')).upstreamAccept(
+        globals(command),
+        repository,
+        command.opts(),
+      ),
     );
   upstream
     .command('remove <repository>')

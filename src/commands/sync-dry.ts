@@ -18,6 +18,7 @@ export async function drySync(
   forge: Forge,
   upstreams: readonly Upstream[],
   jobs: readonly SyncJob[],
+  signal: AbortSignal,
 ): Promise<void> {
   const asked = upstreams.map(({ repository, url }) => ({
     repository: findRepositoryById(forge.store, repository)?.name ?? repository,
@@ -27,11 +28,11 @@ export async function drySync(
   for (const { mirror } of jobs) {
     const row = findRepositoryById(forge.store, mirror.repository);
     if (row?.state !== 'active') continue;
-    const cache = await exported(forge, row, {});
+    const cache = await exported(forge, row, { signal });
     const refs = movedRefs(wantedOf(mirror, cache), pushedRefs(forge.store, mirror.id));
     const steps = mirror.tickets ? plannedTickets(forge, mirror, join(forge.paths.data, row.file)) : [];
     const tickets = steps.map(({ kind, wanted }) => ({ kind, ticket: wanted.ticket, title: wanted.title }));
-    const wiki = mirror.wiki && (await wikiDiffers(forge, row, mirror.id));
+    const wiki = mirror.wiki && (await wikiDiffers(forge, row, mirror.id, signal));
     plans.push({ repository: row.name, mirror: mirror.name, url: mirror.url, refs, tickets, wiki });
   }
   const pushed = plans.flatMap(({ repository, mirror, refs, tickets, wiki }) => [
@@ -53,7 +54,14 @@ export async function drySync(
   forge.out.result({ upstreams: asked, plans }, lines.length === 0 ? 'nothing to do' : lines.join('\n'));
 }
 
-async function wikiDiffers(forge: Forge, row: Repository, mirror: string): Promise<boolean> {
-  const { commit } = await withLock(forge.paths, `export-${row.id}`, 60_000, () => exportWiki(forge, row));
+async function wikiDiffers(
+  forge: Forge,
+  row: Repository,
+  mirror: string,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { commit } = await withLock(forge.paths, `export-${row.id}`, 60_000, () =>
+    exportWiki(forge, row, signal),
+  );
   return (commit ?? null) !== mirrorPart(forge.store, mirror, 'wiki').git;
 }

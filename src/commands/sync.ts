@@ -3,22 +3,24 @@ import { refuseWhileFenced } from '../backup/fence.ts';
 import { pathsUnder } from '../config/paths.ts';
 import { exitCodes, OperatorError } from '../errors.ts';
 import { type Forge, withForge } from '../forge.ts';
+import { causeOf, deadlineIn } from '../mirror/deadline.ts';
 import { takeSyncRequest } from '../mirror/request.ts';
 import { syncAll } from '../mirror/sync-all.ts';
 import type { SyncOptions, SyncResult } from '../mirror/sync.ts';
 import { describeCame } from '../mirror/upstream/came.ts';
 import type { PullResult } from '../mirror/upstream/pull.ts';
-import { pullAll } from '../mirror/upstream/pull-all.ts';
 import type { GlobalOptions } from '../server.ts';
 import { servedMirrors } from '../store/mirrors.ts';
 import { stopping } from './stopping.ts';
 import { drySync } from './sync-dry.ts';
 import { workOf } from './sync-jobs.ts';
 
-export type SyncFlags = { due: boolean; dryRun: boolean };
+export type SyncFlags = { due: boolean; dryRun: boolean; /** Milliseconds. */ deadline?: number };
 
-/** How long one run by itself may take. Who asks by hand can end it, and so can push for the first time what takes longer. Milliseconds. */
-const deadline = 2 * 3_600_000;
+/** How long one run may take, unless it is said. By hand what is pushed for the first time may take long. Milliseconds. */
+const deadlines = { due: 2 * 3_600_000, asked: 24 * 3_600_000 } as const;
+/** So long before its deadline a run begins nothing more: the next one does, which has the time for it. Milliseconds. */
+const lastPart = 10 * 60_000;
 
 /**
  * `fossilrepo sync [REPO…]`: takes what is new in upstreams, then brings mirrors up to date: `sync-jobs.ts` says which. Answers 6 when some failed, 5 when all that was asked for is at work elsewhere.
@@ -33,30 +35,39 @@ export async function sync(
   // First of all: what comes from now on is asked for anew, and a request that can't be served is not repeated for ever.
   if (flags.due && !flags.dryRun) takeSyncRequest(pathsUnder(options.root));
   await withForge(options, async (forge) => {
-    const { upstreams, mirrors } = workOf(forge, names, flags);
+    const work = workOf(forge, names, flags);
+    const deadline = flags.deadline ?? deadlines[flags.due ? 'due' : 'asked'];
+    const late = deadlineIn(deadline);
+    const until = Date.now() + Math.max(deadline / 2, deadline - lastPart);
     if (flags.dryRun) {
-      await drySync(forge, upstreams, mirrors());
+      await drySync(forge, work.upstreams(), work.mirrors(), late).catch((error: unknown) => {
+        throw causeOf(error, late);
+      });
       return;
     }
     // Another server may be this one, brought back: both would push.
-    if (!flags.due) refuseWhileFenced(forge.store);
+    if (!flags.due) refuseWhileFenced(forge);
     const stop = stopping();
-    const signal = flags.due ? AbortSignal.any([stop, AbortSignal.timeout(deadline)]) : stop;
+    const signal = AbortSignal.any([stop, late]);
     const tell = (busy: boolean, line: string) => {
       if (!(busy && flags.due) && (forge.out.live || flags.due)) forge.out.say(line);
     };
-    const pulling = pullAll(forge, upstreams, { signal }, (result) =>
-      tell(result.busy, describePull(result)),
-    );
-    // On demand what came goes on to the mirrors. By itself no upstream that is slow holds up any mirror: what comes is seen as a push is.
-    if (!flags.due) await pulling;
-    const results = await syncAll(
+    const begins = (what: string) => {
+      if (forge.out.live && !flags.due) forge.out.say(`${what}: at work`);
+    };
+    const { pulled, results } = await syncAll(
       forge,
-      mirrors,
-      { signal, again: flags.due, progress: progressOf(forge) },
-      (result) => tell(result.busy, describe(result)),
+      work,
+      {
+        ...{ signal, again: flags.due, until, progress: progressOf(forge) },
+        begun: (repository, mirror) => begins(`${repository} to ${mirror}`),
+      },
+      {
+        pulling: (repository, url) => begins(`${repository} from ${url}`),
+        pulled: (result) => tell(result.busy, describePull(result)),
+        pushed: (result) => tell(result.busy, describe(result)),
+      },
     );
-    const pulled = await pulling;
     const counts = ({ busy }: { busy: boolean }) => !(busy && flags.due);
     report(forge, pulled.filter(counts), results.filter(counts), flags);
     if (stop.aborted) process.exitCode = exitCodes.cancelled;
@@ -81,7 +92,8 @@ function report(
 ): void {
   const all = [...pulled, ...results];
   const lines = [...pulled.map(describePull), ...results.map(describe)];
-  const said = out.live || flags.due ? '' : lines.join('\n');
+  // Where talk and results are on the same screen, each has been said already.
+  const said = flags.due || (out.live && out.screen !== undefined) ? '' : lines.join('\n');
   out.result({ pulled, results }, all.length > 0 || flags.due ? said : nothingToDo(store));
   const failed = all.filter(({ ok }) => !ok);
   if (failed.length === 0) return;
@@ -95,12 +107,15 @@ const nothingToDo = (store: Forge['store']): string =>
 const describePull = ({ repository, url, ok, came, error }: PullResult): string =>
   `- ${repository} from ${url}: ${ok ? describeCame(came) || 'nothing new' : (error ?? '')}`;
 
-function describe({ repository, mirror, ok, pushed, commits, bytes, error, parts }: SyncResult): string {
+function describe(result: SyncResult): string {
+  const { repository, mirror, ok, pushed, commits, bytes, error, overwrote, parts } = result;
   const what = `${repository} to ${mirror}`;
-  if (!ok) return `- ${what}: ${error ?? ''}`;
+  const lost = overwrote.map((ref) => `; overwrote ${ref}`).join('');
+  if (!ok) return `- ${what}: ${error ?? ''}${lost}`;
   const others = parts
     .filter(({ did }) => did !== '')
     .map(({ part, did }) => `; ${part}: ${did}`)
+    .concat(lost)
     .join('');
   if (pushed === 0) return `- ${what}: ${others === '' ? 'up to date' : others.slice(2)}`;
   const refs = pushed === 1 ? '1 ref' : `${pushed} refs`;

@@ -135,7 +135,8 @@ async function reachGit(
   const hostKeys = address.protocol === 'ssh' ? await approvedHostKeys(forge, address.url, flags) : undefined;
   const base = fresh(flags, 'git', address.url);
   const remote = { ...remoteFrom(split, given, flags), hostKeys };
-  const credential = await working(forge, remote, address.host);
+  const user = flags.user ?? address.user ?? '';
+  const credential = await working(forge, remote, { user, host: address.host });
   const sealed = credential?.kind === 'token' ? credential.token : credential?.privateKey;
   return {
     remote: { ...remote, credential },
@@ -150,7 +151,11 @@ async function reachGit(
 }
 
 /** The credential, when it works; one is asked for where none is known and one is wanted. */
-async function working(forge: Forge, remote: Remote, host: string): Promise<Remote['credential']> {
+async function working(
+  forge: Forge,
+  remote: Remote,
+  { user, host }: { user: string; host: string },
+): Promise<Remote['credential']> {
   try {
     await withRemote(forge, remote, listRemote);
     return remote.credential;
@@ -160,7 +165,7 @@ async function working(forge: Forge, remote: Remote, host: string): Promise<Remo
     if (!wanted || !overHttp || remote.credential || !somebodyIsThere()) throw error;
     const token = await askForToken(host);
     if (!token) throw error;
-    const credential = { kind: 'token', user: '', token } as const;
+    const credential = { kind: 'token', user, token } as const;
     await withRemote(forge, { ...remote, credential }, listRemote);
     return credential;
   }

@@ -1,15 +1,16 @@
-import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Forge } from '../forge.ts';
 import { checkinsBehind } from '../mirror/behind.ts';
+import { changedAt } from '../mirror/export/seen.ts';
 import { nextTryOf } from '../mirror/describe.ts';
 import { stampIfThere } from '../mirror/look.ts';
 import { waitsForHand } from '../plan/sync.ts';
 import { type Mirror, servedMirrors } from '../store/mirrors.ts';
-import { partsOf } from '../store/mirror-parts.ts';
+import { mirrorHost } from '../store/mirror-hosts.ts';
+import { type MirrorPart, type PartName, wantedParts } from '../store/mirror-parts.ts';
 import { findRepositoryById } from '../store/repositories.ts';
-import { ago, isoOrNull, untilThen } from '../system/instant.ts';
-import { levelOf } from './failing.ts';
+import { isoOrNull, untilThen } from '../system/instant.ts';
+import { lastSuccess, levelOf } from './failing.ts';
 import type { Finding } from './finding.ts';
 
 /** How one mirror stands. */
@@ -31,13 +32,15 @@ export type MirrorSeen = {
   >;
   /** Since when the repository differs from what was mirrored, at least; null when it doesn't. Milliseconds since 1970. */
   differsSince: number | null;
-  /** Whether its tickets or wiki could not be brought there. */
-  partsFail: boolean;
+  /** What it has besides code. */
+  parts: Pick<MirrorPart, 'part' | 'error' | 'errorKind' | 'failingSince' | 'okAt' | 'nextTryAt'>[];
+  /** When its token ends. Milliseconds since 1970; null: never, or nobody knows. */
+  expiresAt: number | null;
   /** How many check-ins one that fails lacks; null when it wasn't counted. */
   behind: number | null;
 };
 
-/** How all stand, in numbers, and each whose code can't be brought there. */
+/** How all stand, in numbers, and each whose code, tickets or wiki can't be brought there. */
 export type MirrorsSummary = {
   mirrors: number;
   current: number;
@@ -50,12 +53,13 @@ export type MirrorsSummary = {
 export type MirrorFailure = {
   repository: string;
   mirror: string;
+  part: 'code' | PartName;
   error: string;
   failingSince: string | null;
   lastSuccess: string | null;
   /** Null: not before it is configured anew, or asked for. */
   nextTry: string | null;
-  /** How many check-ins it lacks; null when it wasn't counted. */
+  /** How many check-ins it lacks; null when it wasn't counted, as of tickets and wiki. */
   behind: number | null;
 };
 
@@ -75,6 +79,7 @@ export function mirrorsSeen(
   { counting = false } = {},
 ): MirrorSeen[] {
   let left = counting ? counted : 0;
+  const parts = wantedParts(store);
   return servedMirrors(store).flatMap((mirror) => {
     const row = findRepositoryById(store, mirror.repository);
     if (!row) return [];
@@ -83,34 +88,41 @@ export function mirrorsSeen(
     const differs = stamp !== undefined && stamp !== mirror.stamp;
     const since = differs ? Math.max(changedAt(file), mirror.triedAt ?? mirror.createdAt) : null;
     const behind = mirror.error !== null && left-- > 0 ? checkinsBehind({ paths }, row, mirror) : undefined;
-    const partsFail = partsOf(store, mirror.id).some(({ part, error }) => mirror[part] && error !== null);
-    return [{ repository: row.name, mirror, differsSince: since, partsFail, behind: behind ?? null }];
+    return [
+      {
+        ...{ repository: row.name, mirror, differsSince: since, behind: behind ?? null },
+        parts: parts.get(mirror.id) ?? [],
+        expiresAt: mirrorHost(store, mirror.id)?.expiresAt ?? null,
+      },
+    ];
   });
 }
 
-const changedAt = (file: string): number =>
-  Math.max(...[file, `${file}-wal`].map((path) => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0));
-
 export function summaryOfMirrors(seen: readonly MirrorSeen[], now: number): MirrorsSummary {
-  const fails = ({ mirror, partsFail }: MirrorSeen) => mirror.error !== null || partsFail;
+  const fails = ({ mirror, parts }: MirrorSeen) => [mirror, ...parts].some(({ error }) => error !== null);
   const failing = seen.filter(fails);
   return {
     mirrors: seen.length,
     current: seen.filter((one) => !fails(one) && one.differsSince === null).length,
     failing: failing.length,
-    failures: failing.flatMap((one) => failureOf(one, now)),
+    failures: failing.flatMap((one) => failuresOf(one, now)),
   };
 }
 
-function failureOf({ repository, mirror, behind }: MirrorSeen, now: number): MirrorFailure[] {
-  const { name, error, failingSince, okAt } = mirror;
-  if (error === null) return [];
-  const times = {
-    failingSince: isoOrNull(failingSince),
-    lastSuccess: isoOrNull(okAt),
-    nextTry: isoOrNull(nextTryOf(mirror, now)),
-  };
-  return [{ repository, mirror: name, error, ...times, behind }];
+function failuresOf({ repository, mirror, parts, behind }: MirrorSeen, now: number): MirrorFailure[] {
+  const all = [
+    { ...mirror, part: 'code' as const, behind, nextTryAt: nextTryOf(mirror, now) },
+    ...parts.map((part) => ({ ...part, behind: null })),
+  ];
+  return all.flatMap(({ part, error, failingSince, okAt, nextTryAt, behind }) => {
+    if (error === null) return [];
+    const times = {
+      failingSince: isoOrNull(failingSince),
+      lastSuccess: isoOrNull(okAt),
+      nextTry: isoOrNull(nextTryAt),
+    };
+    return [{ repository, mirror: mirror.name, part, error, ...times, behind }];
+  });
 }
 
 /** What fails (red after a day), what was found wrong, and whether anybody tries at all. */
@@ -164,7 +176,7 @@ function standing(members: readonly MirrorSeen[], now: number): string {
   const lacking = members.flatMap(({ behind }) => behind ?? []);
   const most = Math.max(...lacking);
   return [
-    `Last success ${never ? 'never' : ago(new Date(oldest).toISOString(), now)}`,
+    lastSuccess({ okAt: never ? null : oldest }, now),
     ...(lacking.length === 0
       ? []
       : [`${members.length === 1 ? '' : 'up to '}${most} ${most === 1 ? 'check-in' : 'check-ins'} behind`]),
@@ -178,7 +190,7 @@ const untriedFinding = (late: readonly MirrorSeen[]): Finding => ({
   level: 'yellow',
   about: 'mirrors',
   what: `Nobody brings mirrors up to date: ${listed(late.map(({ repository, mirror }) => `${repository} to ${mirror.name}`))}`,
-  next: 'Read why with: fossilrepo logs sync. By hand: fossilrepo sync',
+  next: 'If what begins it does not run, fossilrepo apply starts it. Else read why with: fossilrepo logs sync. By hand: fossilrepo sync',
 });
 
 const listed = (names: readonly string[]): string =>

@@ -15,13 +15,13 @@ const patience = 60_000;
  * looked at by their schedule. By looking at files' times only; the work is done by another process.
  * @returns to be called every few seconds
  */
-export function watchMirrors(forge: Pick<Forge, 'paths' | 'store'>): () => void {
+export function watchMirrors(forge: Pick<Forge, 'config' | 'paths' | 'store'>): () => void {
   const { paths, store } = forge;
   let seen: ReadonlyMap<string, Seen> = new Map();
   let asked: ReadonlyMap<string, number> = new Map();
 
   return () => {
-    if (isFenced(store)) return;
+    if (isFenced(forge)) return;
     const now = Date.now();
     const mirrors = servedMirrors(store);
     seen = lookAtMirrored(forge, seen, now);

@@ -44,7 +44,8 @@ export async function bringMirror(
   const { store } = forge;
   const wanted = wantedOf(mirror, cache);
   const last = pushedRefs(store, mirror.id);
-  const quiet = why === 'push' || why === 'schedule';
+  // Of one that failed it isn't known how it stands there.
+  const quiet = (why === 'push' || why === 'schedule') && mirror.errorKind === null;
   if (quiet && movedRefs(wanted, last).length === 0) return nothing;
   return await withRemote(
     forge,
@@ -62,12 +63,15 @@ export async function bringMirror(
       const refs = movedThere(now, last, pushed.overwritten);
       return {
         refs,
-        commits: await newCommits(
-          git,
-          cache.folder,
-          refs,
-          last.map((one) => one.git),
-        ),
+        // What was pushed until it was ended is told all the same.
+        commits: signal?.aborted
+          ? 0
+          : await newCommits(
+              git,
+              cache.folder,
+              refs,
+              last.map((one) => one.git),
+            ),
         bytes: pushed.bytes,
         compared: true,
         rewound: rewoundBy(forge, mirror, last, cache.commits),

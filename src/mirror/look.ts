@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Forge } from '../forge.ts';
 import { lookedAt, type Seen } from '../plan/sync.ts';
 import { mirroredFiles } from '../store/mirrors.ts';
-import { stampOf } from './export/seen.ts';
+import { changedAt, stampOf } from './export/seen.ts';
 
 /** Looks at the file of each repository that has mirrors; one that isn't there now is left out. @param former what was seen before */
 export const lookAtMirrored = (
@@ -13,8 +13,11 @@ export const lookAtMirrored = (
 ): Map<string, Seen> =>
   new Map(
     mirroredFiles(store).flatMap(({ repository, file }): [string, Seen][] => {
-      const stamp = stampIfThere(join(paths.data, file));
-      return stamp === undefined ? [] : [[repository, lookedAt(former.get(repository), stamp, now)]];
+      const path = join(paths.data, file);
+      const stamp = stampIfThere(path);
+      if (stamp === undefined) return [];
+      const look = { stamp, changedAt: changedAt(path) };
+      return [[repository, lookedAt(former.get(repository), look, now)]];
     }),
   );
 

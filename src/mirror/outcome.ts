@@ -20,11 +20,11 @@ export type Try = {
   tookMs: number;
 };
 
-type Kept = Pick<Forge, 'store' | 'out'>;
+type Kept = Pick<Forge, 'store'>;
 
 /** Remembers that a mirror is what its repository was. @param was the repository before it was read: its file's stamp, its check-ins, and how many could not be exported yet */
 export function noteSuccess(
-  { store, out }: Kept,
+  { store }: Kept,
   one: Try,
   was: { stamp: string; checkins: number; waiting: number },
   brought: Brought,
@@ -37,18 +37,18 @@ export function noteSuccess(
       stamp: was.stamp,
       checkins: was.checkins,
       ...(brought.compared && { comparedAt: begunAt }),
-      ...(brought.rewound && { rewoundAt: brought.rewound.at, rewoundTo: brought.rewound.to }),
+      ...rewoundIn(brought),
       ...wentWell(begunAt, was.waiting > 0 ? begunAt + waitingPause : null),
     });
     if (brought.refs.length > 0 || before.error !== null) noteRun(store, one, 'code', brought, null);
-    tellOverwritten({ store, out }, one, brought);
+    tellOverwritten({ store }, one, brought);
     if (before.error === null) return;
-    tell({ store, out }, row.id, `${row.name} is mirrored to ${mirror.name} again`);
+    tell({ store }, row.id, `${row.name} is mirrored to ${mirror.name} again`);
   });
 }
 
 /** Remembers why a mirror could not be brought up to date, and when it is tried again. @returns the reason in plain words */
-export function noteFailure({ store, out }: Kept, one: Try, error: unknown, brought?: Brought): string {
+export function noteFailure({ store }: Kept, one: Try, error: unknown, brought?: Brought): string {
   const { row, mirror, begunAt } = one;
   const what = messageOf(error);
   const kind = error instanceof RemoteError ? error.kind : 'export';
@@ -56,14 +56,30 @@ export function noteFailure({ store, out }: Kept, one: Try, error: unknown, brou
     const before = findMirrorById(store, mirror.id);
     if (!before) return;
     const next = (errorKind: string, failures: number) => nextTry(errorKind, failures, begunAt + one.tookMs);
-    updateMirror(store, mirror.id, wentWrong(before, begunAt, { error: what, errorKind: kind }, next));
+    updateMirror(store, mirror.id, {
+      ...rewoundIn(brought),
+      ...wentWrong(before, begunAt, { error: what, errorKind: kind }, next),
+    });
     noteRun(store, one, 'code', brought, what);
-    if (brought) tellOverwritten({ store, out }, one, brought);
+    if (brought) tellOverwritten({ store }, one, brought);
     if (before.errorKind === kind) return;
-    tell({ store, out }, row.id, `${row.name} is not mirrored to ${mirror.name}: ${what}`);
+    tell({ store }, row.id, `${row.name} is not mirrored to ${mirror.name}: ${what}`);
   });
   return what;
 }
+
+/** Remembers what a run that somebody stopped had done to the mirror by then. */
+export function noteStopped({ store }: Kept, one: Try, brought: Brought): void {
+  transaction(store, () => {
+    const rewound = rewoundIn(brought);
+    if (rewound) updateMirror(store, one.mirror.id, rewound);
+    tellOverwritten({ store }, one, brought);
+  });
+}
+
+/** A restore that took something from the mirror is told of, whatever became of its other refs: the next run can't see it any more. */
+const rewoundIn = (brought: Brought | undefined) =>
+  brought?.rewound && { rewoundAt: brought.rewound.at, rewoundTo: brought.rewound.to };
 
 /** What a run did; what is left out it did not. */
 export type RunWork = Partial<Pick<SyncRun, 'refs' | 'commits' | 'bytes'> & IssueCounts>;
@@ -97,8 +113,6 @@ export function tellOverwritten(
   for (const what of overwrote) tell(kept, row.id, `${row.name} overwrote at ${mirror.name}: ${what}`);
 }
 
-/** Says something of a mirror in the events and in the log. */
-export function tell({ store, out }: Kept, repository: string, text: string): void {
+/** Says something of a mirror in the events; the loop brings those to the log, each once (`jobs/tell-events.ts`). */
+export const tell = ({ store }: Kept, repository: string, text: string): void =>
   addEvent(store, { kind: 'mirror', repository, text });
-  out.say(text);
-}

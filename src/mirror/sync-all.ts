@@ -1,77 +1,88 @@
-import pMap from 'p-map';
 import type { Forge } from '../forge.ts';
+import { findRepositoryById } from '../store/repositories.ts';
+import type { Upstream } from '../store/upstreams.ts';
 import { syncRepository, type SyncJob, type SyncOptions, type SyncResult } from './sync.ts';
+import { type Due, takeTurns } from './turns.ts';
+import { type PullResult, pullUpstream } from './upstream/pull.ts';
 
-/** Repositories that are worked on at once. A remote that says nothing keeps one of these places for minutes. */
-const atOnce = 8;
-/** How often it is looked again while something is at work. Milliseconds. */
-const lookAgain = 2_000;
-/** More often a mirror is not tried in one run, whatever is pushed meanwhile. */
-const mostTries = 20;
+/** What there is to do; looked for anew at each call. */
+export type SyncWork = {
+  upstreams: () => readonly Upstream[];
+  mirrors: () => readonly SyncJob[];
+};
+
+export type Synced = { pulled: PullResult[]; results: SyncResult[] };
+
+/** Milliseconds. */
+const exportPatience = 30_000;
+
+/** With a job to push, with an address to pull. */
+type Turn = Due & { job?: SyncJob; url?: string };
+
+const pullOf = ({ id, repository, url, triedAt, errorKind }: Upstream): Turn => ({
+  ...{ id, repository, url, triedAt: triedAt ?? 0 },
+  place: errorKind === null ? 'pull' : 'pull again',
+});
+const pushOf = (job: SyncJob): Turn => ({
+  ...{ id: job.mirror.id, repository: job.mirror.repository, triedAt: job.mirror.triedAt ?? 0, job },
+  place: job.why === 'retry' ? 'push again' : 'push',
+});
 
 /**
- * Brings mirrors up to date, several repositories at a time.
- * @param jobs looks what there is to do; asked again while something is at work, so that a slow mirror doesn't keep others waiting
+ * Takes what is new in upstreams and brings mirrors up to date, several repositories at a time.
+ * @param options.until from then on nothing more is begun. Milliseconds since 1970
+ * @param options.again goes on looking while something is at work: no upstream and no mirror that is slow holds up another. Else upstreams
+ * first: what comes goes on to the mirrors.
  * @param told of each result at once
  */
 export async function syncAll(
   forge: Forge,
-  jobs: () => SyncJob[],
-  options: SyncOptions & { again: boolean },
-  told: (result: SyncResult) => void,
-): Promise<SyncResult[]> {
-  const results: SyncResult[] = [];
-  const atWork = new Set<string>();
-  const tries = new Map<string, number>();
-  let wake = (): void => undefined;
-
-  const mayTry = ({ mirror }: SyncJob): boolean =>
-    !atWork.has(mirror.id) && (tries.get(mirror.id) ?? 0) < (options.again ? mostTries : 1);
-
-  const somethingEnded = () =>
-    new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, lookAgain);
-      wake = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
-
-  async function* groups(): AsyncGenerator<[string, SyncJob[]]> {
-    for (let round = 0; round === 0 || options.again; round++) {
-      const found = [...Map.groupBy(jobs().filter(mayTry), ({ mirror }) => mirror.repository)];
-      for (const [repository, all] of found) {
-        const group = all.filter(mayTry);
-        if (group.length === 0) continue;
-        for (const { mirror } of group) {
-          atWork.add(mirror.id);
-          tries.set(mirror.id, (tries.get(mirror.id) ?? 0) + 1);
+  { upstreams, mirrors }: SyncWork,
+  options: SyncOptions & { again: boolean; until: number },
+  told: {
+    pulling: (repository: string, url: string) => void;
+    pulled: (result: PullResult) => void;
+    pushed: (result: SyncResult) => void;
+  },
+): Promise<Synced> {
+  const { until } = options;
+  const synced: Synced = { pulled: [], results: [] };
+  const phases: (() => Turn[])[] = options.again
+    ? [() => (Date.now() < until ? [...upstreams().map(pullOf), ...mirrors().map(pushOf)] : [])]
+    : [() => upstreams().map(pullOf), () => mirrors().map(pushOf)];
+  for (const look of phases) {
+    // What was asked for is done once, also when it failed.
+    const all = options.again ? undefined : look();
+    await takeTurns(
+      options,
+      () => all ?? look(),
+      async (group, { ended, busy }) => {
+        const [first] = group;
+        const repository = first?.repository ?? '';
+        const jobs = group.flatMap(({ job }) => job ?? []);
+        if (jobs.length === 0) {
+          const row = findRepositoryById(forge.store, repository);
+          if (row?.state !== 'active') return;
+          told.pulling(row.name, first?.url ?? '');
+          const result = await pullUpstream(forge, row, { signal: options.signal });
+          if (result.busy) busy(first?.id ?? '');
+          synced.pulled.push(result);
+          told.pulled(result);
+          return;
         }
-        yield [repository, group];
-      }
-      if (options.signal?.aborted || (found.length === 0 && atWork.size === 0)) return;
-      if (options.again && atWork.size > 0) await somethingEnded();
-    }
+        const results = await syncRepository(forge, repository, jobs, {
+          ...options,
+          // Two groups of one repository may be at work: those that failed before, and the others.
+          patience: options.again ? exportPatience : 0,
+          ended: ({ id }) => ended(id),
+        });
+        for (const result of results) {
+          if (result.busy) busy(jobs.find(({ mirror }) => mirror.name === result.mirror)?.mirror.id ?? '');
+          synced.results.push(result);
+          told.pushed(result);
+        }
+      },
+    );
   }
-
-  await pMap(
-    groups(),
-    async ([repository, group]) => {
-      const ended = ({ id }: { id: string }) => {
-        atWork.delete(id);
-        wake();
-      };
-      const done = await syncRepository(forge, repository, group, { ...options, ended });
-      results.push(...done);
-      for (const result of done) {
-        // Somebody else brings it up to date.
-        if (result.busy)
-          tries.set(group.find(({ mirror }) => mirror.name === result.mirror)?.mirror.id ?? '', mostTries);
-        told(result);
-      }
-      for (const { mirror } of group) ended(mirror);
-    },
-    { concurrency: atOnce },
-  );
-  return results;
+  return synced;
 }

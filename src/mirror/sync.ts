@@ -6,13 +6,13 @@ import type { Why } from '../plan/sync.ts';
 import { findMirrorById, type Mirror } from '../store/mirrors.ts';
 import { findRepositoryById, type Repository } from '../store/repositories.ts';
 import { withLock } from '../system/locks.ts';
-import { isStopped } from '../system/stopped.ts';
 import { bringMirror } from './bring.ts';
+import { causeOf, isStopped } from './deadline.ts';
 import { type MirrorCache, refreshCache } from './export/cache.ts';
 import { publicCheckins } from './export/checkins.ts';
 import { stampIfThere } from './look.ts';
 import { bringParts, type PartResult } from './parts.ts';
-import { noteFailure, noteSuccess } from './outcome.ts';
+import { noteFailure, noteStopped, noteSuccess } from './outcome.ts';
 
 /** A mirror to bring up to date, and why. */
 export type SyncJob = { mirror: Mirror; why: Why };
@@ -30,6 +30,8 @@ export type SyncResult = {
   /** How many bytes went over. */
   bytes: number;
   error: string | null;
+  /** What others had pushed and is gone there now, as its policy says. In words. */
+  overwrote: readonly string[];
   /** What was done about its wiki and its tickets, where something was to be done. */
   parts: PartResult[];
   /** Whether another fossilrepo is at work on it. */
@@ -37,10 +39,14 @@ export type SyncResult = {
 };
 
 export type SyncOptions = {
-  /** Ends every program that is at work. Only a deadline (`AbortSignal.timeout`) counts as the mirror's failure. */
+  /** Ends every program that is at work. Only a deadline (`deadline.ts`) counts as the mirror's failure, when it had its turn. */
   signal?: AbortSignal | undefined;
+  /** Told when a mirror's turn has come. */
+  begun?: (repository: string, mirror: string) => void;
   /** Told now and then while check-ins are brought to Git. */
   progress?: (repository: string, done: number, all: number) => void;
+  /** How long the repository's Git side is waited for while another makes it. Milliseconds. */
+  patience?: number;
   /** Told when nothing is at work on a mirror any more, while others of its repository may still be. */
   ended?: (mirror: Mirror) => void;
 };
@@ -60,13 +66,17 @@ export async function syncRepository(
 ): Promise<SyncResult[]> {
   const row = findRepositoryById(forge.store, repository);
   if (row?.state !== 'active') return [];
+  const { signal } = options;
+  if (signal?.aborted) return jobs.map(({ mirror }) => resultOf(row, mirror, signal.reason));
   const file = join(forge.paths.data, row.file);
   // Before it is read: what comes meanwhile makes a difference for the next time.
+  const begunAt = Date.now();
   const stamp = stampIfThere(file);
   if (stamp === undefined) return [];
-  const begunAt = Date.now();
-  const failed = (mirror: Mirror, why: Why, error: unknown) => {
-    if (isBusy(error) || isStopped(options.signal)) return resultOf(row, mirror, error);
+  for (const { mirror } of jobs) options.begun?.(row.name, mirror.name);
+  const failed = (mirror: Mirror, why: Why, thrown: unknown) => {
+    const error = isBusy(thrown) ? thrown : causeOf(thrown, signal);
+    if (isBusy(error) || isStopped(signal)) return resultOf(row, mirror, error);
     noteFailure(forge, { row, mirror, why, begunAt, tookMs: Date.now() - begunAt }, error);
     return resultOf(row, mirror, error);
   };
@@ -74,7 +84,7 @@ export async function syncRepository(
   let cache: MirrorCache;
   try {
     was = { stamp, checkins: publicCheckins(file) };
-    cache = await exported(forge, row, options);
+    cache = await exported(forge, row, options, options.patience);
   } catch (error) {
     return jobs.map(({ mirror, why }) => failed(mirror, why, error));
   }
@@ -83,10 +93,10 @@ export async function syncRepository(
     async ({ mirror, why }) => {
       try {
         return await withLock(forge.paths, `push-${mirror.id}`, 0, async () => {
-          const code = await bring(forge, row, { mirror, why }, was, cache, options).catch((error: unknown) =>
-            failed(mirror, why, error),
+          const code = await bring(forge, row, { mirror, why }, was, begunAt, cache, options).catch(
+            (error: unknown) => failed(mirror, why, error),
           );
-          const parts = await bringParts(forge, row, mirror.id, { stamp, why, signal: options.signal });
+          const parts = await bringParts(forge, row, mirror.id, { stamp, why, signal });
           return withParts(code, parts);
         });
       } catch (error) {
@@ -113,27 +123,31 @@ export const exported = (
     }),
   );
 
-/** Under the mirror's lock: with its row as it is now. */
+/** Under the mirror's lock: with its row as it is now. @param begunAt before the repository was read: what is written later is new to it */
 async function bring(
   forge: Forge,
   row: Repository,
   { mirror, why }: SyncJob,
   was: { stamp: string; checkins: number },
+  begunAt: number,
   cache: MirrorCache,
   { signal }: SyncOptions,
 ): Promise<SyncResult> {
   const now = findMirrorById(forge.store, mirror.id);
   if (!now) throw new OperatorError(`The mirror ${mirror.name} of ${row.name} was removed meanwhile.`);
-  const begunAt = Date.now();
+  const startedAt = Date.now();
   const brought = await bringMirror(forge, now, cache, { why, signal });
-  const one = { row, mirror: now, why, begunAt, tookMs: Date.now() - begunAt };
-  const numbers = { pushed: brought.refs.length, commits: brought.commits, bytes: brought.bytes };
+  const one = { row, mirror: now, why, begunAt, tookMs: Date.now() - startedAt };
+  const { commits, bytes, overwrote } = brought;
+  const did = { pushed: brought.refs.length, commits, bytes, overwrote };
   if (brought.error === undefined) {
     noteSuccess(forge, one, { ...was, waiting: cache.facts.waiting.size }, brought);
-    return { repository: row.name, mirror: now.name, ok: true, ...numbers, ...fine };
+    return { repository: row.name, mirror: now.name, ok: true, ...did, ...fine };
   }
-  if (!isStopped(signal)) noteFailure(forge, one, brought.error, brought);
-  return { ...resultOf(row, now, brought.error), ...numbers };
+  const error = causeOf(brought.error, signal);
+  if (isStopped(signal)) noteStopped(forge, one, brought);
+  else noteFailure(forge, one, error, brought);
+  return { ...resultOf(row, now, error), ...did };
 }
 
 const fine = { error: null, parts: [], busy: false };
@@ -157,6 +171,7 @@ const resultOf = (
   commits: 0,
   bytes: 0,
   error: messageOf(error),
+  overwrote: [],
   parts: [],
   busy: isBusy(error),
 });

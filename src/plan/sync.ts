@@ -4,6 +4,8 @@ import type { Mirror } from '../store/mirrors.ts';
 export type Seen = {
   /** See `mirror/export/seen.ts`. */
   stamp: string;
+  /** When it was last written to, as the file system tells. */
+  changedAt: number;
   /** Since when it is this one. */
   since: number;
   /** Since when it has been changing without a pause. */
@@ -36,16 +38,23 @@ const longestRetry = 60 * minute;
 /** What a person has to mend: trying again by itself would only lock the account. */
 const byHand: ReadonlySet<string> = new Set(['credential', 'host-key']);
 
+/** What concerns some refs only: what is new on others can go there at once. */
+const ofSomeRefs: ReadonlySet<string> = new Set(['diverged', 'rejected']);
+
 /** Whether it is tried again only when it was configured anew or somebody asks. */
 export const waitsForHand = ({ errorKind }: Pick<Mirror, 'errorKind'>): boolean =>
   errorKind !== null && byHand.has(errorKind);
 
 /** What a look at a file says, after a former one. A stamp that was never seen before is taken for an old one. */
-export function lookedAt(former: Seen | undefined, stamp: string, now: number): Seen {
-  if (former === undefined) return { stamp, since: 0, restlessSince: 0 };
-  if (former.stamp === stamp) return former;
+export function lookedAt(
+  former: Seen | undefined,
+  look: Pick<Seen, 'stamp' | 'changedAt'>,
+  now: number,
+): Seen {
+  if (former === undefined) return { ...look, since: 0, restlessSince: 0 };
+  if (former.stamp === look.stamp) return former;
   const restless = Math.abs(now - former.since) < settling;
-  return { stamp, since: now, restlessSince: restless ? former.restlessSince : now };
+  return { ...look, since: now, restlessSince: restless ? former.restlessSince : now };
 }
 
 /**
@@ -64,22 +73,30 @@ export const dueMirrors = <M extends MirrorTimes>(
   });
 
 function reasonFor(mirror: MirrorTimes, file: Seen, now: number): Why | undefined {
-  if (mirror.errorKind !== null) return !waitsForHand(mirror) && isTime(mirror, now) ? 'retry' : undefined;
+  if (mirror.errorKind !== null) {
+    if (waitsForHand(mirror)) return undefined;
+    if (isTime(mirror, now)) return 'retry';
+    const isNew = file.changedAt > (mirror.triedAt ?? 0) && file.changedAt <= now;
+    // What was written in the future, by a clock that was set back, would be new after each try.
+    return ofSomeRefs.has(mirror.errorKind) && isNew && hasSettled(file, now) ? 'push' : undefined;
+  }
   if (mirror.okAt === null) return 'new';
   // Something of it had not been received yet.
   if (mirror.nextTryAt !== null && isTime(mirror, now)) return 'schedule';
   if (mirror.comparedAt === null || hasPassed(mirror.comparedAt, comparisonPause, now)) return 'comparison';
   if (mirror.stamp !== file.stamp) {
-    if (hasPassed(file.since, settling, now) || hasPassed(file.restlessSince, longestWait, now))
-      return 'push';
+    if (hasSettled(file, now)) return 'push';
     if (hasPassed(mirror.triedAt ?? 0, mirror.everyMs, now)) return 'schedule';
   }
   return undefined;
 }
 
 /** A clock that was set back must not keep a mirror waiting. */
-const isTime = ({ nextTryAt }: MirrorTimes, now: number): boolean =>
+export const isTime = ({ nextTryAt }: Pick<MirrorTimes, 'nextTryAt'>, now: number): boolean =>
   nextTryAt === null || now >= nextTryAt || nextTryAt - now > longestRetry;
+
+const hasSettled = ({ since, restlessSince }: Seen, now: number): boolean =>
+  hasPassed(since, settling, now) || hasPassed(restlessSince, longestWait, now);
 
 const hasPassed = (since: number, pause: number, now: number): boolean => Math.abs(now - since) >= pause;
 

@@ -190,6 +190,18 @@ export const fossilPull = (
   group: true,
 });
 
+/**
+ * Asks for a page the way that `pull` asks (proxy, certificates), without a login: only whether anybody answers, whatever it is. `pull`
+ * itself may be silent for as long as it takes.
+ */
+export const fossilAsk = (program: string, ask: Place & { url: string }): Command => ({
+  argv: [program, 'test-httpmsg', '--args', '-'],
+  input: ask.url,
+  env: fossilEnvironment(ask.home),
+  accept: [1],
+  group: true,
+});
+
 /** What became of a pull: how many artifacts came, or what Fossil or the other side said against it. */
 export type Pulled = { received: number; problem: string | undefined };
 

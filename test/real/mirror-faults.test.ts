@@ -1,8 +1,8 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { chmodSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type MirrorCache, refreshCache } from '../../src/mirror/export/cache.ts';
@@ -332,4 +332,75 @@ test('comparing finds what differs', async () => {
   expect(await differences()).toMatch(/the hidden file/);
   lab.change(repository.file, 'DELETE FROM private');
   expect(await differences()).toBe('');
+});
+
+test('comparing finds each way in which a check-in may be another one in Git', async () => {
+  const { file, row } = await lab.imported(gitHistory(12));
+  const cache = await refresh({ row });
+  const [before = '', last = ''] = [...cache.commits.values()].slice(-2);
+  const hash = [...cache.commits.keys()].at(-1) ?? '';
+  const git = (env: Record<string, string>, ...words: string[]) =>
+    execFileSync('git', ['-C', cache.folder, ...words], {
+      encoding: 'utf8',
+      env: { ...process.env, ...env },
+    });
+  const shown = (format: string) => git({}, 'show', '-s', `--format=${format}`, last).trim();
+  // The branch that goes off at the beginning and doesn't come back.
+  const [, , , side = ''] = cache.commits.values();
+  const [text, at, parent] = [shown('%B'), shown('%ct'), shown('%P')];
+  const entries = git({}, 'ls-tree', '-r', last).trimEnd().split('\n');
+  /** The last check-in's tree with another first entry. */
+  const tree = (change: (entry: string) => string): string => {
+    const index = join(lab.root, 'other-index');
+    rmSync(index, { force: true });
+    const [first = '', ...rest] = entries;
+    execFileSync('git', ['-C', cache.folder, 'update-index', '--index-info'], {
+      input: [change(first), ...rest].join('\n'),
+      env: { ...process.env, GIT_INDEX_FILE: index },
+    });
+    return git({ GIT_INDEX_FILE: index }, 'write-tree').trim();
+  };
+  const made = { tree: `${last}^{tree}`, parent, text, at };
+  /** A repository in which the last check-in's commit is another one. */
+  const withLast = (other: Partial<typeof made>): string => {
+    const { tree: files, parent: from, text: said, at: when } = { ...made, ...other };
+    const person = (role: string) => ({
+      [`GIT_${role}_NAME`]: 'x',
+      [`GIT_${role}_EMAIL`]: 'x@example.com',
+      [`GIT_${role}_DATE`]: `${when} +0000`,
+    });
+    const env = { ...person('AUTHOR'), ...person('COMMITTER') };
+    const commit = git(env, 'commit-tree', files, '-p', from, '-m', said).trim();
+    return holding(commit);
+  };
+  let count = 0;
+  const holding = (commit: string): string => {
+    const folder = join(lab.root, `other-${count++}.git`);
+    execFileSync('git', ['init', '-q', '--bare', folder]);
+    git({}, 'push', '-q', folder, `${commit}:refs/heads/main`, `${side}:refs/heads/side`);
+    return folder;
+  };
+  const differences = async (folder: string) => (await compareWithGit(file, folder)).differences;
+  expect(await differences(holding(last))).toEqual([]);
+  expect(await differences(withLast({}))).toEqual([]);
+  expect(await differences(holding(before))).toEqual([`check-in ${hash} is not in Git`]);
+  for (const [other, what] of [
+    [{ text: text.replace('Check-in 12', 'Check-in twelve') }, 'has another text in Git'],
+    [{ at: String(Number(at) + 1) }, 'has another date in Git'],
+    [{ parent: `${before}~1` }, 'has other parents in Git'],
+    [{ tree: tree((entry) => entry.replace('100644', '100755')) }, 'has other files, names or modes in Git'],
+    [{ tree: tree((entry) => `${entry}x`) }, 'has other files, names or modes in Git'],
+    [{ tree: `${before}^{tree}` }, `${hash}: the content`],
+  ] as const) {
+    const found = await differences(withLast(other));
+    expect(found.join('\n'), JSON.stringify(other)).toContain(what);
+  }
+  // A few that are compared in full say nothing of one that was never exported.
+  const sample = {
+    checkins: new Set([...cache.commits.keys()].slice(0, 2)),
+    git: (checkin: string) => (checkin === hash ? undefined : cache.commits.get(checkin)),
+  };
+  using hashes = openHashes(dirname(cache.folder));
+  const some = await compareWithGit(file, cache.folder, { sample: { ...sample, files: hashes.fileOf } });
+  expect(some).toMatchObject({ checkins: 2, differences: [`check-in ${hash} is not in Git`] });
 });

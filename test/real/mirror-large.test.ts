@@ -1,13 +1,16 @@
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { join } from 'node:path';
+import { copyFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { expect, test } from 'vitest';
 import { compareWithGit } from '../../src/mirror/compare/compare.ts';
 import { cacheFolder } from '../../src/mirror/export/place.ts';
+import { eventually } from './forge.ts';
+import { commitFile, query, serve } from './support/fossil-lab.ts';
 import { gitHistory } from './support/git-history.ts';
 import { type MirrorLab, mirrorLab } from './support/mirror-lab.ts';
-import { measured } from './processes.ts';
+import { measured, processesOf } from './processes.ts';
 
 type Refreshed = { made: number; commits: number; memory: number };
 
@@ -47,16 +50,33 @@ test(
 );
 
 test(
-  '20,000 check-ins go through in bounded memory, and each is compared',
+  '20,000 check-ins go through in bounded memory, a push to the server meanwhile waits for nothing, and each is compared',
   { timeout: 1_200_000 },
   async () => {
     using lab = mirrorLab();
     const { file, row } = await lab.imported(gitHistory(20_000, 1));
+    const [theirs, home] = [join(lab.root, 'theirs.fossil'), join(lab.root, 'home')];
+    copyFileSync(file, theirs);
+    await commitFile(theirs, home, 'meanwhile', 'pushed meanwhile');
+    await lab.must(['fossil', 'user', 'password', 'admin', 'swordfish', '-R', file]);
+    const server = await serve(lab.forge.paths.repos, home);
     const began = performance.now();
-    const { made, memory } = await refresh(lab, row.id);
+    const exporting = refresh(lab, row.id);
+    const atWork = () => processesOf(lab.root).some(({ argv }) => argv.includes('fast-import'));
+    await eventually(atWork, 120_000, 'check-ins are written to Git');
+    const pushing = performance.now();
+    const url = `http://admin:swordfish@127.0.0.1:${server.port}/${basename(file, '.fossil')}`;
+    const said = await lab.must(['fossil', 'push', url, '--once', '-R', theirs]);
+    measured(`push during the export: ${Math.round(performance.now() - pushing)} ms`);
+    // What Fossil answers says nothing.
+    expect(query(file, "SELECT count(*) AS n FROM event WHERE type = 'ci'"), said).toEqual([{ n: 20_001 }]);
+    expect(atWork()).toBe(true);
+    await server.stop();
+    const { made, memory } = await exporting;
     measured(`20,000 check-ins: ${megabytes(memory)}, ${((performance.now() - began) / 1000).toFixed(1)} s`);
     expect(made).toBe(20_000);
     expect(memory).toBeLessThan(500_000_000);
+    expect((await refresh(lab, row.id)).made).toBe(1);
     expect((await refresh(lab, row.id)).made).toBe(0);
     const compared = performance.now();
     // Their manifests are one chain of differences, 20,000 long.
@@ -65,6 +85,6 @@ test(
       join(cacheFolder(lab.forge.paths, row.id), 'git'),
     );
     measured(`20,000 check-ins compared: ${((performance.now() - compared) / 1000).toFixed(1)} s`);
-    expect({ checkins, differences }).toEqual({ checkins: 20_000, differences: [] });
+    expect({ checkins, differences }).toEqual({ checkins: 20_001, differences: [] });
   },
 );

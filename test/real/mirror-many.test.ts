@@ -6,10 +6,13 @@ import { performance } from 'node:perf_hooks';
 import { expect, test } from 'vitest';
 import { setFence } from '../../src/backup/fence.ts';
 import { pathsUnder, programHome } from '../../src/config/paths.ts';
+import { mirrorsSeen } from '../../src/health/mirrors.ts';
 import { stampOf } from '../../src/mirror/export/seen.ts';
-import { insertMirror } from '../../src/store/mirrors.ts';
+import { insertMirror, servedMirrors, updateMirror } from '../../src/store/mirrors.ts';
+import { updateMirrorPart } from '../../src/store/mirror-parts.ts';
 import { insertRepository } from '../../src/store/repositories.ts';
 import { openStore, transaction } from '../../src/store/store.ts';
+import { cleared } from '../../src/store/tries.ts';
 import { asForgesUser, startForge } from './forge.ts';
 import { measured } from './processes.ts';
 
@@ -73,11 +76,25 @@ test('with nothing to do for 500 mirrored repositories, sync takes under a secon
     measured(`sync ${flags.join(' ')} of ${many} mirrors without anything to do: ${Math.round(took)} ms`);
     expect(took).toBeLessThan(1_000);
   }
+  // What can't be brought there fails, and is taken up, for as long as it is wanted.
+  const [of] = servedMirrors(store);
+  if (!of) throw new Error('no mirror');
+  updateMirrorPart(store, of.id, 'tickets', {
+    ...{ error: 'nobody answers.', errorKind: 'unreachable', failingSince: now },
+  });
+  const failing = () => mirrorsSeen({ store, paths }).filter(({ parts }) => parts.length > 0);
+  expect([failing(), sync().results]).toEqual([[], []]);
+  updateMirror(store, of.id, { tickets: true });
+  expect(failing()).toMatchObject([
+    { repository: 'r0', parts: [{ part: 'tickets', error: 'nobody answers.' }] },
+  ]);
+  expect(sync().results).toMatchObject([{ repository: 'r0', ok: false }]);
+  updateMirror(store, of.id, { tickets: false, ...cleared });
   appendFileSync(join(paths.data, 'repos/r7.fossil'), 'y');
   // Another server may be this one by now: both would push.
-  setFence(store, true);
+  setFence(store, 'up');
   expect(sync('--due').results).toEqual([]);
-  setFence(store, false);
+  setFence(store, 'down');
   // It does look.
   expect(sync('--due').results).toMatchObject([{ repository: 'r7', ok: false }]);
 });

@@ -1,4 +1,14 @@
-import { chmodSync, chownSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { RemoteError } from '../../src/mirror/remote/error.ts';
@@ -302,6 +312,43 @@ describe('a remote that refuses', () => {
     expect(error.kind).toBe('credential');
     expect(error.message).toContain('belongs to another user');
     expect(existsSync(ran)).toBe(false);
+  });
+});
+
+describe('a folder in which a push was killed', () => {
+  const locked = async (name: string, lock: string) => {
+    const remote = await lab.bare(name);
+    await push(path(remote), { wanted: at({ [main]: a }), main });
+    writeFileSync(join(remote, lock), '');
+    const before = new Date(Date.now() - 20_000);
+    utimesSync(join(remote, lock), before, before);
+    return remote;
+  };
+
+  test.each(['HEAD.lock', 'refs/heads/main.lock'])('is pushed to: %s is nobody’s', async (lock) => {
+    const remote = await locked(`left-${lock.length}.git`, lock);
+    const done = await push(path(remote), { wanted: at({ [main]: b }), last: at({ [main]: a }), main });
+    expect(done).toMatchObject({ ok: true, error: undefined });
+    expect(await lab.git(remote, ['rev-parse', main])).toBe(b);
+    expect(existsSync(join(remote, lock))).toBe(false);
+  });
+
+  test('is left as it is while a git works there', async () => {
+    const remote = await locked('at-work.git', 'refs/heads/main.lock');
+    const working = spawn('git', ['-C', remote, 'cat-file', '--batch'], {
+      stdio: ['pipe', 'ignore', 'ignore'],
+    });
+    try {
+      const request = { wanted: at({ [main]: b }), last: at({ [main]: a }), main };
+      await once(working, 'spawn');
+      expect((await push(path(remote), request)).error?.message).toContain('main.lock');
+      expect(existsSync(join(remote, 'refs/heads/main.lock'))).toBe(true);
+      working.stdin.end();
+      await once(working, 'exit');
+      expect(await push(path(remote), request)).toMatchObject({ ok: true });
+    } finally {
+      working.kill();
+    }
   });
 });
 

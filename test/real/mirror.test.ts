@@ -1,9 +1,10 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, renameSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { messageOf } from '../../src/errors.ts';
 import { type Person, newPerson, type Shown } from './client.ts';
 import { asForgesUser, eventually, startForge, type TestForge } from './forge.ts';
 import { measured, processesOf } from './processes.ts';
@@ -102,6 +103,11 @@ describe('a mirror in a folder', () => {
     expect(wrong.code).toBe(1);
     expect(wrong.stderr).toContain('has no such repository');
     there = remote('demo');
+    must('chmod', '-R', 'a-w', join(there, 'objects'));
+    const closed = await forge.cli('mirror', 'add', 'demo', there);
+    expect(closed.code).toBe(1);
+    expect(closed.stderr).toContain('Give this user the right to write there.');
+    must('chmod', '-R', 'u+w', join(there, 'objects'));
     const dry = await forge.cli('mirror', 'add', 'demo', there, '--dry-run');
     expect(dry.code, dry.stderr).toBe(0);
     expect(dry.stderr).toContain('1 branch, 2 commits');
@@ -125,6 +131,29 @@ describe('a mirror in a folder', () => {
     await eventually(() => isCurrent('demo', 'folder'), 10_000, 'known to be current');
   });
 
+  test('is seen at work by whoever is at the terminal; into a pipe and as JSON there are results alone', async () => {
+    /** @returns what is on the screen */
+    const watched = async (...args: string[]): Promise<string> => {
+      await using terminal = forge.person(...args);
+      const { code, screen } = await terminal.ended();
+      expect(code, screen).toBe(0);
+      return screen.replaceAll('\r\n', '\n');
+    };
+    const result = '- demo to folder: up to date\n';
+    expect(await watched('sync', 'demo')).toBe(`demo to folder: at work\n${result}`);
+    expect(await forge.cli('sync', 'demo')).toEqual({ code: 0, stdout: result, stderr: '' });
+    const alone = await forge.json('sync', 'demo');
+    expect(await watched('--json', 'sync', 'demo', '>said.json')).toBe(`demo to folder: at work\n${result}`);
+    expect(JSON.parse(readFileSync(join(forge.root, 'said.json'), 'utf8'))).toEqual(alone);
+    expect(await watched('sync', 'demo', '>said.txt')).toBe(`demo to folder: at work\n${result}`);
+    expect(readFileSync(join(forge.root, 'said.txt'), 'utf8')).toBe(result);
+
+    await forge.json('repo', 'create', 'follower', '--from', there);
+    const followed = `follower from ${there}`;
+    expect(await watched('sync', 'follower')).toBe(`${followed}: at work\n- ${followed}: nothing new\n`);
+    await forge.json('repo', 'delete', 'follower', '--yes');
+  });
+
   test('is equal by a comparison of its own; what is broken there is found', async () => {
     const said = await forge.cli('mirror', 'verify', 'demo');
     expect(said.code, said.stdout + said.stderr).toBe(0);
@@ -146,7 +175,9 @@ describe('a mirror in a folder', () => {
   });
 
   test('nothing to do is said, and there is one mirror of a kind', async () => {
-    expect(await forge.json('sync')).toEqual({ pulled: [], results: [] });
+    // What is written right after a push, as by the replica, is looked at first.
+    const nothing = async () => isDeepStrictEqual(await forge.json('sync'), { pulled: [], results: [] });
+    await eventually(nothing, 60_000, 'there is nothing to do');
     expect((await forge.cli('sync')).stdout).toBe('nothing to do: mirrors up to date: 1\n');
     await create('other');
     for (const [repository, ...args] of [
@@ -183,12 +214,29 @@ describe('a mirror in a folder', () => {
     expect((await mirrorOf('demo', 'folder')).error).toContain('not pushed from here');
     expect((await mirrorOf('demo', 'folder')).error).toMatch(/one foreign commit: \w{10} Eve: a stranger/);
     expect(refs(there)['refs/heads/main']).toBe(foreign);
+    // What is pushed to another branch goes there at once, however far away the next try is.
+    const wait = `UPDATE mirror SET next_try_at = ${Date.now() + 3_000_000} WHERE name = 'folder' RETURNING 1`;
+    expect(query(join(forge.root, 'var/lib/fossilrepo/fossilrepo.db'), wait)).toHaveLength(1);
+    const beside = ['commit', '--allow-empty', '--branch', 'beside', '--no-warnings', '-m', 'beside'];
+    expect((await someone.fossil(folder, ...beside)).code).toBe(0);
+    expect(await someone.push(folder)).toBe(true);
+    await eventually(() => 'refs/heads/beside' in refs(there), 60_000, 'the other branch arrives');
+    expect((await someone.fossil(folder, 'update', 'trunk')).code).toBe(0);
+    await eventually(
+      async () => (await mirrorOf('demo', 'folder')).ok === false,
+      60_000,
+      'main is still refused',
+    );
+    expect(refs(there)['refs/heads/main']).toBe(foreign);
     const status = await forge.cli('status');
     expect(status.code, status.stdout).toBe(0);
     expect(status.stdout).toMatch(/^● It works/);
     expect(status.stdout).toContain('Not mirrored: demo to folder');
     expect(status.stdout).toContain('mirror: demo is not mirrored to folder');
-    expect(forge.log()).toContain('demo is not mirrored to folder');
+    // In the log of one part, once.
+    const told = () => forge.log().match(/demo is not mirrored to folder/g)?.length ?? 0;
+    await eventually(() => told() > 0, 10_000, 'it is in the log');
+    expect(told()).toBe(1);
     const again = await forge.cli('mirror', 'add', 'demo', there, '--name', 'folder', '--dry-run');
     expect(again.code).toBe(4);
     expect(again.stderr).toContain('Eve: a stranger');
@@ -218,8 +266,8 @@ describe('a mirror in a folder', () => {
     const show = await forge.cli('mirror', 'show', 'demo');
     expect(show.stdout).toContain('on divergence   overwrite');
     expect(show.stdout).toContain('not pushed from here');
-    const told = /demo overwrote at folder: refs\/heads\/main \(one foreign commit: \w{10} Eve: a stranger\)/;
-    expect((await forge.cli('status')).stdout).toMatch(told);
+    const lost = /demo overwrote at folder: refs\/heads\/main \(one foreign commit: \w{10} Eve: a stranger\)/;
+    expect((await forge.cli('status')).stdout).toMatch(lost);
   });
 
   test('what others put in the place of ours without any push here is put back and told; kept, it is told by verify', async () => {
@@ -227,7 +275,7 @@ describe('a mirror in a folder', () => {
     const ours = refs(there)['refs/heads/main'];
     git(clone, 'push', '-q', '--force', 'origin', 'HEAD:main');
     const put = await forge.cli('sync', 'demo');
-    expect(put.stdout).toContain('1 ref');
+    expect(put.stdout).toMatch(/1 ref.*; overwrote refs\/heads\/main \(one foreign commit/);
     expect(refs(there)['refs/heads/main']).toBe(ours);
     const runs = await forge.cli('mirror', 'show', 'demo');
     expect(runs.stdout).toContain('1 ref');
@@ -269,6 +317,21 @@ describe('a mirror in a folder', () => {
     expect((await forge.cli('restore', 'demo', '--undo', '--yes')).code).toBe(0);
     await eventually(() => origins(there)[0] === later, 60_000, 'it is forward again');
     expect((await forge.cli('mirror', 'verify', 'demo')).code).toBe(0);
+  });
+
+  test('calls its main branch otherwise when it is told so, and a clone checks that out', async () => {
+    const main = refs(there)['refs/heads/main'];
+    expect(git(there, 'symbolic-ref', 'HEAD')).toBe('refs/heads/main');
+    for (const [name, former] of [
+      ['master', 'main'],
+      ['main', 'master'],
+    ] as const) {
+      await forge.json('mirror', 'configure', 'demo', '--main', name);
+      expect((await forge.json<Synced>('sync', 'demo')).results).toMatchObject([{ ok: true, error: null }]);
+      expect(refs(there)).toMatchObject({ [`refs/heads/${name}`]: main });
+      expect(refs(there)).not.toHaveProperty([`refs/heads/${former}`]);
+      expect(git(there, 'symbolic-ref', 'HEAD')).toBe(`refs/heads/${name}`);
+    }
   });
 
   test('follows through rename, delete and undelete, and is forgotten by a purge', async () => {
@@ -326,6 +389,32 @@ describe('two mirrors of one repository', () => {
     }
     // It is still waited for.
     expect((await mirrorOf('patient', 'mute')).ok).not.toBe(false);
+  });
+
+  test('an upstream that says nothing in the middle of a pull keeps no push from any mirror, nor another upstream from being asked', async () => {
+    await using silent = await startSilent({ polite: true });
+    await using other = await startSilent({ polite: true });
+    const { folder, there } = await followedTwice('steady', 'left', 'right');
+    const follow = async (name: string, { port }: { port: number }) => {
+      const { id } = await create(name);
+      query(
+        join(forge.root, 'var/lib/fossilrepo/fossilrepo.db'),
+        `INSERT INTO upstream(id, repository, kind, url, every_ms, created_at, failures)
+         VALUES ('up-${name}', '${id}', 'fossil', 'http://localhost:${port}/x', 900000, ${Date.now()}, 0) RETURNING 1`,
+      );
+    };
+    await follow('following', silent);
+    await eventually(() => silent.kept() > 0, 60_000, 'the pull has begun');
+    const hash = await push(folder, 'meanwhile.txt');
+    for (const one of there) await eventually(() => origins(one)[0] === hash, 60_000, 'it arrives');
+    // It falls due while the other is waited for.
+    await follow('second', other);
+    await eventually(() => other.kept() > 0, 60_000, 'the other pull has begun');
+    // That one is waited for all the same.
+    const { upstream } = await forge.json<{ upstream: object }>('upstream', 'show', 'following');
+    expect(upstream).toMatchObject({ lastTry: null, error: null });
+    const gone = "DELETE FROM upstream WHERE id LIKE 'up-%' RETURNING 1";
+    expect(query(join(forge.root, 'var/lib/fossilrepo/fossilrepo.db'), gone)).toHaveLength(2);
   });
 
   test('one that is down holds up neither the other nor a push; it is tried again, and when asked', async () => {
@@ -428,6 +517,7 @@ describe('what an operator types', () => {
     [['mirror', 'add', 'two', '/srv/x.git', '--name', 'A B'], "can't be called"],
     [['sync', 'two', '--due'], 'Name repositories, or say --due'],
     [['sync', 'none'], 'There is no repository none'],
+    [['sync', '--deadline', 'soon'], 'Write it like 90s, 30m, 12h or 2d'],
   ])('%j is answered with what to do', async (args, words) => {
     const said = await forge.cli(...args);
     expect(said.code).not.toBe(0);
@@ -457,8 +547,21 @@ describe('what an operator types', () => {
     expect(stopped.code, stopped.stderr).toBe(130);
     expect(processesOf(folder)).toEqual([]);
     expect(await mirrorOf('busy', 'folder')).toMatchObject({ ok: true, error: null });
+
+    // So it does at its deadline, which is a failure, and the next run goes on.
+    must('sh', '-c', `printf '#!/bin/sh\ntouch ${folder}/begun\nsleep 600\n' >${hook}`);
+    const late = await forge.cli('--json', 'sync', 'busy', '--deadline', '5s');
+    expect(late.code, late.stderr).toBe(1);
+    expect(existsSync(join(folder, 'begun'))).toBe(true);
+    const ended = 'It was ended at its deadline of 5s. Run fossilrepo sync again';
+    expect((JSON.parse(late.stdout) as Synced).results[0]?.error).toContain(ended);
+    expect(processesOf(folder)).toEqual([]);
+    const failed = await mirrorOf('busy', 'folder');
+    expect(failed).toMatchObject({ ok: false, error: expect.stringContaining(ended) as string });
+    expect(refs(folder)).toEqual({});
     must('rm', hook);
     expect((await forge.cli('sync', 'busy')).code).toBe(0);
+    expect(Object.keys(refs(folder))).toEqual(['refs/heads/main']);
   });
 });
 
@@ -480,15 +583,24 @@ test('killed at twenty points of a run, alone or with all that it had started, i
       `echo ${name} >${name}; fossil add ${name}; fossil commit --allow-empty --no-warnings -m ${name}; fossil tag add ${name} trunk`,
     );
   };
-  const syncs = async () => (await forge.cli('sync', 'killed')).code === 0;
+  let told = '';
+  const syncs = async () => {
+    const { code, stdout, stderr } = await forge.cli('sync', 'killed');
+    told = stdout + stderr;
+    return code === 0;
+  };
+  const isThere = (what: string) =>
+    eventually(syncs, 60_000, what).catch((error: unknown) => {
+      throw new Error(`${messageOf(error)}: ${told}`);
+    });
   let [cut, moved, whole] = [0, 0, 0];
   for (let n = 0; n < 20; n++) {
     // Measured now and then: the machine has other work, too.
     if (n % 4 === 0) {
       // What a killed one left at work may be in the way for a moment.
-      await eventually(syncs, 60_000, 'it is there');
+      await isThere('it is there');
       change();
-      whole = await eventually(syncs, 60_000, 'a whole run');
+      whole = await isThere('a whole run');
     }
     change();
     const before = refs(first);
@@ -510,7 +622,7 @@ test('killed at twenty points of a run, alone or with all that it had started, i
     `sync, which takes ${Math.round(whole)} ms, was killed ${cut} times of 20; ${moved} had moved refs`,
   );
   expect(cut).toBeGreaterThan(0);
-  await eventually(syncs, 60_000, 'it is there');
+  await isThere('it is there');
   await forge.json('mirror', 'add', 'killed', second, '--name', 'second');
   await forge.json('sync', 'killed');
   expect(refs(first)).toEqual(refs(second));

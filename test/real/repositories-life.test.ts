@@ -328,7 +328,9 @@ describe('what is kept for a while', () => {
     expect(undoOf(stale.id)).toEqual([]);
     const refused = await forge.cli('restore', 'undo-stale', '--undo', '--yes');
     expect(refused.code).toBe(2);
-    expect(refused.stderr).toMatch(/The restore of undo-stale on .* can't be taken back any more/);
+    expect(refused.stderr).toMatch(
+      /The last restore of undo-stale, or its undo, on .* can't be taken back any more/,
+    );
     expect(refused.stderr).toContain('kept for seven days');
     expect(checkinsIn(stale.path)).toHaveLength(2);
     await forge.json('restore', 'undo-stale', '--at', late.toISOString(), '--yes');
@@ -391,7 +393,10 @@ describe('user token --rotate', () => {
     const locker = spawn('sqlite3', [path], { stdio: ['pipe', 'pipe', 'inherit'] });
     locker.stdin.write('BEGIN IMMEDIATE;\nSELECT 1;\n');
     await new Promise((resolve) => locker.stdout.once('data', resolve));
-    const said = await forge.cli('--json', 'user', 'token', 'admin', '--rotate');
+    const dry = await forge.cli('user', 'token', 'admin', '--rotate', '--dry-run', '--yes');
+    expect(dry.stdout.split('\n')).toContain('- write another token of admin into free');
+    expect((await forge.cli('user', 'token', 'admin')).stdout.trim()).toBe(before);
+    const said = await forge.cli('--json', 'user', 'token', 'admin', '--rotate', '--yes');
     expect(said.code).toBe(6);
     expect(said.stderr).toContain('locked');
     token = (JSON.parse(said.stdout) as { token: string }).token;

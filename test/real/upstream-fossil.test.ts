@@ -3,6 +3,8 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { refuseSilent } from '../../src/mirror/upstream/pull-fossil.ts';
+import { openServer } from '../../src/server.ts';
 import { run } from '../../src/system/run.ts';
 import type { Shown } from './client.ts';
 import { startForge, type TestForge } from './forge.ts';
@@ -119,6 +121,13 @@ test('a server that says nothing holds nobody up: the hosted repository takes pu
   const busy = await pull('copy');
   expect(busy.code).toBe(5);
   expect((await waiting).code).toBe(null);
+  // It is asked for a word before an hour is waited.
+  const ask = { url: `http://localhost:${silent.port}/project`, home: join(lab, 'home'), timeout: 1_000 };
+  const { config } = openServer({ root: forge.root, json: true });
+  await expect(refuseSilent({ run, config }, ask)).rejects.toThrow('said nothing for 1 s');
+  // Whatever is answered is an answer, and who does not listen is told by the pull.
+  for (const url of [`http://localhost:${server.port}/nothing-here`, 'http://localhost:1/x'])
+    await refuseSilent({ run, config }, { ...ask, url, timeout: 60_000 });
 });
 
 test('down and up again; an archived repository takes nothing', async () => {

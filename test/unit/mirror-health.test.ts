@@ -1,5 +1,11 @@
+import { mkdtempSync, rmSync, utimesSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { mirrorFindings, type MirrorSeen, summaryOfMirrors } from '../../src/health/mirrors.ts';
+import { requestFindings } from '../../src/health/sync-request.ts';
+import { overdueFindings, type UpstreamSeen } from '../../src/health/upstreams.ts';
+import { requestSync, syncRequestedAt, takeSyncRequest } from '../../src/mirror/request.ts';
 
 const hour = 3_600_000;
 const now = 500 * 24 * hour;
@@ -24,7 +30,8 @@ const seen = (
     ...mirror,
   },
   differsSince,
-  partsFail: false,
+  parts: [],
+  expiresAt: null,
   behind: null,
 });
 const down = (since: number) => ({
@@ -47,15 +54,18 @@ test('one that fails says when it succeeded, when it is tried next and how far i
   expect(found?.next).toBe(`${stands} At once: fossilrepo sync demo`);
   // What changes from minute to minute is no news.
   expect(found?.what).not.toContain('12');
-  const summary = summaryOfMirrors([one, { ...seen('wiki'), partsFail: true }, seen('well')], now);
+  const wiki = { ...seen('wiki'), parts: [{ part: 'wiki' as const, ...down(now), ...times }] };
+  const summary = summaryOfMirrors([one, wiki, seen('well')], now);
   expect(summary).toMatchObject({ mirrors: 3, current: 1, failing: 2 });
+  const failure = {
+    ...{ mirror: 'github', error: 'nobody answers at github.com.' },
+    failingSince: new Date(now - 2 * hour).toISOString(),
+    lastSuccess: new Date(now - 3 * hour).toISOString(),
+    nextTry: new Date(now + hour / 4).toISOString(),
+  };
   expect(summary.failures).toEqual([
-    {
-      ...{ repository: 'demo', mirror: 'github', error: 'nobody answers at github.com.', behind: 12 },
-      failingSince: new Date(now - 2 * hour).toISOString(),
-      lastSuccess: new Date(now - 3 * hour).toISOString(),
-      nextTry: new Date(now + hour / 4).toISOString(),
-    },
+    { ...failure, repository: 'demo', part: 'code', behind: 12 },
+    { ...failure, repository: 'wiki', part: 'wiki', failingSince: new Date(now).toISOString(), behind: null },
   ]);
   const never = seen('demo', { ...down(now), okAt: null, nextTryAt: now - 1 });
   expect(mirrorFindings([never], now)[0]?.next).toContain('Last success never; it is tried again now.');
@@ -103,4 +113,51 @@ test('mirrors that nobody tries are noticed', () => {
   expect(mirrorFindings([seen('demo', {}, now - 2 * hour)], now)).toEqual([]);
   const [found] = mirrorFindings([seen('demo', {}, now - 4 * hour)], now);
   expect(found).toMatchObject({ level: 'yellow', what: 'Nobody brings mirrors up to date: demo to github' });
+});
+
+test('a request that nobody takes is noticed, however often it is repeated', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'request-'));
+  const paths = { syncRequests: join(folder, 'sync') };
+  expect(syncRequestedAt(paths)).toBeUndefined();
+  requestSync(paths);
+  const at = Math.floor(Date.now() / 1_000) - 1_000;
+  utimesSync(join(paths.syncRequests, 'request'), at, at);
+  requestSync(paths);
+  expect(syncRequestedAt(paths)).toBe(at * 1_000);
+  takeSyncRequest(paths);
+  expect(syncRequestedAt(paths)).toBeUndefined();
+  rmSync(folder, { recursive: true });
+
+  expect(requestFindings(undefined, now)).toEqual([]);
+  expect(requestFindings(now - hour / 4 + 1, now)).toEqual([]);
+  // A clock that was set back.
+  expect(requestFindings(now + hour, now)).toEqual([]);
+  const [found] = requestFindings(now - hour / 4, now);
+  expect(found).toMatchObject({ level: 'yellow', about: 'mirrors' });
+  expect(found?.next).toContain('fossilrepo logs sync');
+});
+
+test('upstreams that nobody looks at are noticed', () => {
+  const times = {
+    error: null,
+    failingSince: null,
+    nextTryAt: null,
+    everyMs: hour,
+    createdAt: now - 9 * hour,
+  };
+  const followed = (name: string, triedAt: number | null, changes: Partial<UpstreamSeen> = {}) => ({
+    ...{ repository: name, url: 'https://example.org/x', triedAt, ...times },
+    ...changes,
+  });
+  const failed = { error: 'nobody answers', failingSince: now, nextTryAt: now };
+  const well = [
+    followed('one', now - 4 * hour),
+    followed('new', null, { createdAt: now }),
+    followed('failed', 0, failed),
+  ];
+  expect(overdueFindings(well, now)).toEqual([]);
+  const late = ['a', 'b', 'c', 'd', 'e', 'f'].map((name) => followed(name, now - 5 * hour));
+  const [found] = overdueFindings([...well, followed('never', null), ...late], now);
+  expect(found).toMatchObject({ level: 'yellow', about: 'upstreams' });
+  expect(found?.what).toContain('never, a, b, c, d and 2 more');
 });

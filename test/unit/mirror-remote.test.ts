@@ -202,6 +202,11 @@ describe('what went wrong', () => {
     ],
     ['fatal: unable to access: The requested URL returned error: 301', 'unreachable'],
     ['error: RPC failed; HTTP 413 curl 22 The requested URL returned error: 413', 'rejected'],
+    [
+      'remote: You cannot perform write operations on a read-only instance\nfatal: unable to access: The requested URL returned error: 403',
+      'unreachable',
+    ],
+    ['remote: GitLab is under maintenance\nfatal: The requested URL returned error: 403', 'unreachable'],
     ['fatal: something nobody has heard of', 'unreachable'],
   ])('%s', (stderr, kind) => {
     const error = explain(address, stderr, 'answered');

@@ -3,8 +3,13 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { Forge } from '../../src/forge.ts';
+import { noteFailure } from '../../src/mirror/outcome.ts';
+import { bringParts } from '../../src/mirror/parts.ts';
+import { RemoteError } from '../../src/mirror/remote/error.ts';
 import { rewoundBy } from '../../src/mirror/rewound.ts';
 import { byLastVerified, takeRound } from '../../src/mirror/verify-round.ts';
+import { updateMirrorPart } from '../../src/store/mirror-parts.ts';
 import { pushedRefs, setPushedRefs } from '../../src/store/mirror-refs.ts';
 import {
   findMirror,
@@ -15,9 +20,15 @@ import {
   servedMirrors,
   updateMirror,
 } from '../../src/store/mirrors.ts';
-import { insertRepository, removeRepository, updateRepository } from '../../src/store/repositories.ts';
+import {
+  insertRepository,
+  removeRepository,
+  type Repository,
+  updateRepository,
+} from '../../src/store/repositories.ts';
 import { beginRestore, endRestore, lastDoneRestore } from '../../src/store/restores.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
+import { cleared } from '../../src/store/tries.ts';
 import { addSyncRun, syncRuns } from '../../src/store/sync-runs.ts';
 
 let folder: string;
@@ -119,7 +130,7 @@ test('what was pushed is replaced whole', () => {
 
 test('a restore is blamed for check-ins that are gone only when it came after the last success', () => {
   const made = mirror(repository('demo'), 'github');
-  const restore = { kind: 'restore', at: 3, undoFile: null, receipt: 1 } as const;
+  const restore = { kind: 'restore', at: 3, undoFile: null, receipt: 1, was: 'whole' } as const;
   const refs = [ref('main', 'c1'), ref('old', 'c2')];
   const blamed = (okAt: number | null) =>
     rewoundBy({ store }, { ...made, okAt }, refs, new Map([['f-c1', 'c1']]));
@@ -231,4 +242,41 @@ test('the log is of all that is in service, of one repository, of one mirror, si
   expect(syncRuns(store, { mirror: other.id })).toMatchObject([{ refs: [], bytes: null, ...made }]);
   updateRepository(store, one, { state: 'trashed', deletedAt: 50 });
   expect(read({})).toEqual(all.slice(0, 1));
+});
+
+test('a part that waits for a hand has nothing looked at again, whatever time it once got', async () => {
+  const id = repository('demo');
+  const row = mirror(id, 'host');
+  updateMirror(store, row.id, { okAt: 1, comparedAt: 1, stamp: 'now' });
+  const bring = () =>
+    bringParts({ store } as unknown as Forge, { id, name: 'demo' } as unknown as Repository, row.id, {
+      stamp: 'now',
+      why: 'push',
+    });
+  const refused = { error: 'refused the token', errorKind: 'credential', failingSince: 1, failures: 1 };
+  updateMirrorPart(store, row.id, 'wiki', { ...refused, stamp: 'now', nextTryAt: Date.now() - 1 });
+  expect(await bring()).toEqual([]);
+  expect(findMirrorById(store, row.id)?.nextTryAt).toBeNull();
+  // One that was only put off is.
+  const soon = Date.now() + 60_000;
+  updateMirrorPart(store, row.id, 'wiki', { ...cleared, nextTryAt: soon });
+  expect(await bring()).toEqual([]);
+  expect(findMirrorById(store, row.id)?.nextTryAt).toBe(soon);
+});
+
+test('that a restore took something from a mirror is known also when another ref was refused in the same run', () => {
+  const id = repository('demo');
+  const row = mirror(id, 'host');
+  const brought = {
+    ...{ refs: [], commits: 0, bytes: 0, compared: true, overwrote: [], error: undefined },
+    rewound: { at: 5_000, to: 3_000 },
+  };
+  noteFailure(
+    { store },
+    { row: { id, name: 'demo' }, mirror: row, why: 'push', begunAt: 9_000, tookMs: 10 },
+    new RemoteError('diverged', 'It has what was not pushed from here.'),
+    brought,
+  );
+  expect(findMirrorById(store, row.id)).toMatchObject({ rewoundAt: 5_000, rewoundTo: 3_000 });
+  expect(findMirrorById(store, row.id)?.error).toContain('not pushed from here');
 });

@@ -22,7 +22,7 @@ const mirror = (changes: Partial<MirrorTimes> = {}): MirrorTimes => ({
   nextTryAt: null,
   ...changes,
 });
-const steady = (stamp: string): Seen => ({ stamp, since: 0, restlessSince: 0 });
+const steady = (stamp: string): Seen => ({ stamp, changedAt: 0, since: 0, restlessSince: 0 });
 const why = (changes: Partial<MirrorTimes>, seen: Seen, at = now) =>
   dueMirrors([mirror(changes)], new Map([['r', seen]]), at).map((one) => one.why);
 
@@ -36,23 +36,23 @@ describe('a mirror is due', () => {
   });
 
   test('five seconds after the last write of a push', () => {
-    const seen = { stamp: 'b', since: now - 4_999, restlessSince: now - 4_999 };
+    const seen = { stamp: 'b', changedAt: now - 4_999, since: now - 4_999, restlessSince: now - 4_999 };
     expect(why({}, seen)).toEqual([]);
     expect(why({}, seen, now + 1)).toEqual(['push']);
   });
 
   test('half a minute after the first write of somebody who never stops', () => {
-    let seen = lookedAt(undefined, 'a', now);
+    let seen = lookedAt(undefined, { stamp: 'a', changedAt: now }, now);
     let first: number | undefined;
     for (let at = now; at < now + 90_000 && first === undefined; at += 1_000) {
-      seen = lookedAt(seen, `write ${at}`, at);
+      seen = lookedAt(seen, { stamp: `write ${at}`, changedAt: at }, at);
       if (why({}, seen, at).length > 0) first = at - now;
     }
     expect(first).toBe(30_000);
   });
 
   test('on its schedule while something differs, settled or not', () => {
-    const restless = { stamp: 'b', since: now, restlessSince: now };
+    const restless = { stamp: 'b', changedAt: now, since: now, restlessSince: now };
     expect(why({ triedAt: now - 15 * minute }, restless)).toEqual(['schedule']);
     expect(why({ triedAt: now - 14 * minute }, restless)).toEqual([]);
     expect(why({ triedAt: now - 14 * minute, everyMs: 5 * minute }, restless)).toEqual(['schedule']);
@@ -91,10 +91,27 @@ describe('a mirror that failed', () => {
     expect(delays.map((delay) => delay / minute)).toEqual([1, 5, 15, 60, 60, 60]);
   });
 
-  test('waits for that time, whatever is pushed meanwhile', () => {
-    const failed = { errorKind: 'unreachable', nextTryAt: now + 1 };
-    expect(why(failed, steady('b'))).toEqual([]);
-    expect(why(failed, steady('b'), now + 1)).toEqual(['retry']);
+  test.each(['unreachable', 'timeout', 'missing', 'export'])(
+    'for %s waits for that time, whatever is pushed meanwhile',
+    (errorKind) => {
+      const failed = { errorKind, nextTryAt: now + 1 };
+      expect(why(failed, { ...steady('b'), changedAt: now - 1 })).toEqual([]);
+      expect(why(failed, steady('b'), now + 1)).toEqual(['retry']);
+    },
+  );
+
+  test.each(['diverged', 'rejected'])('with some refs only, %s, takes what is pushed since', (errorKind) => {
+    const failed = { errorKind, nextTryAt: now + 50 * minute, triedAt: now - 10 * minute };
+    const written = { ...steady('b'), changedAt: now - 9 * minute };
+    expect(why(failed, written)).toEqual(['push']);
+    expect(why({ ...failed, triedAt: now - 8 * minute }, written)).toEqual([]);
+    const writing = { stamp: 'b', changedAt: now - 4_000, since: now - 4_000, restlessSince: now - 4_000 };
+    expect(why(failed, writing)).toEqual([]);
+    expect(why(failed, writing, now + 1_000)).toEqual(['push']);
+    // Written by a clock that was set back since: it would be new after each try.
+    expect(why(failed, { ...written, changedAt: now + minute })).toEqual([]);
+    // What was refused is tried again when it is time.
+    expect(why(failed, steady('b'), now + 50 * minute)).toEqual(['retry']);
   });
 
   test('is not forgotten by a clock that was set back', () => {
@@ -119,7 +136,7 @@ test('who names no repository means what differs, what failed, and what was not 
   ];
   const seen = new Map([
     ['r', steady('a')],
-    ['pushed', { stamp: 'b', since: now, restlessSince: now }],
+    ['pushed', { stamp: 'b', changedAt: now, since: now, restlessSince: now }],
   ]);
   const found = unfinishedMirrors(mirrors, seen, now).map((one) => [one.mirror.id, one.why]);
   expect(found).toEqual([

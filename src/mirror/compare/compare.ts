@@ -60,12 +60,14 @@ export async function compareWithGit(
   const commits = commitsByOrigin(objects, fossil, differs);
   for (const [hash] of objects.files)
     if (fossil.hidden.has(hash)) differs(`the hidden file ${hash} is in Git`);
-  for (const hash of fossil.ordered(options.sample?.checkins ?? fossil.checkins)) {
+  const { sample, waiting } = options;
+  // Whether a check-in has a commit at all is asked of each, also when only some are read.
+  for (const hash of fossil.checkins)
+    if (!(sample ? sample.git(hash) : commits.has(hash)) && !fossil.later.has(hash) && !waiting?.has(hash))
+      differs(`check-in ${hash} is not in Git`);
+  for (const hash of fossil.ordered(sample?.checkins ?? fossil.checkins)) {
     const commit = commits.get(hash);
-    if (commit === undefined) {
-      if (!fossil.later.has(hash) && !options.waiting?.has(hash)) differs(`check-in ${hash} is not in Git`);
-      continue;
-    }
+    if (commit === undefined) continue;
     const { entries, files } = compareOne(hash, commit, { fossil, objects, commits, options }, differs);
     result.checkins += 1;
     result.entries += entries;

@@ -10,5 +10,14 @@ export const stampOf = (file: string): string =>
     .map((path) => inWords(statSync(path, { bigint: true, throwIfNoEntry: false })))
     .join(' ');
 
+/** When it was last written to, by the same two files. Milliseconds since 1970. */
+export const changedAt = (file: string): number =>
+  Math.max(
+    ...[file, `${file}-wal`].map((path) => {
+      const found = statSync(path, { throwIfNoEntry: false });
+      return found === undefined || found.size === 0 ? 0 : found.mtimeMs;
+    }),
+  );
+
 const inWords = (found: BigIntStats | undefined): string =>
   found === undefined || found.size === 0n ? '-' : `${found.ino}:${found.size}:${found.mtimeNs}`;

@@ -76,10 +76,22 @@ const explanations: readonly (readonly [RegExp, RemoteErrorKind, string, string]
     'Give this user an entry there.',
   ],
   [
-    /Authentication failed for|could not read (Username|Password)|Permission denied \(|error: 401|Too many authentication failures/,
+    /could not read (Username|Password)/,
+    'credential',
+    'HOST wants a credential, and was given none',
+    'Give a token at the terminal or with --token-stdin; where the host wants a name with it, say --user.',
+  ],
+  [
+    /Authentication failed for|Permission denied \(|error: 401|Too many authentication failures/,
     'credential',
     'HOST refused the credential',
     giveAnother,
+  ],
+  [
+    /(maintenance|read.only) mode|(under|down for|in) maintenance|read.only instance/i,
+    'unreachable',
+    'HOST is being maintained and takes nothing meanwhile',
+    'It is tried again by itself.',
   ],
   [
     /error: 403|marked as read only|read.only|not allowed to push|denied to |access denied|Write access .* not granted|insufficient permission|Permission denied|Permission to .* denied/i,

@@ -1,4 +1,6 @@
+import { accessSync, constants, existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { messageOf } from '../../errors.ts';
 import { gitHashObject, gitInitBare, gitPush } from '../../programs/git.ts';
 import { readPush } from '../../programs/git-output.ts';
 import { explain, RemoteError } from './error.ts';
@@ -32,11 +34,23 @@ export async function probeRemote(git: RemoteGit): Promise<Probe> {
     const push = gitPush(folder, git.address.url, [update], { dryRun: true });
     const { stdout, stderr } = await git.run(push, 'ask');
     const [line] = readPush(stdout);
-    const refused = line?.flag === 'created' ? undefined : explain(git.address, stderr, 'answered');
+    const refused = line?.flag === 'created' ? unwritable(git) : explain(git.address, stderr, 'answered');
     return { refs, refused };
   } catch (error) {
     if (error instanceof RemoteError && error.kind !== 'timeout' && error.kind !== 'unreachable')
       return { refs, refused: error };
     throw error;
+  }
+}
+
+/** A push into a folder that stops before anything is sent doesn't notice that nothing could be written there. */
+function unwritable({ address }: RemoteGit): RemoteError | undefined {
+  if (address.protocol !== 'file') return undefined;
+  const objects = ['objects', '.git/objects'].map((name) => join(address.path, name)).find(existsSync);
+  try {
+    if (objects !== undefined) accessSync(objects, constants.W_OK);
+    return undefined;
+  } catch (error) {
+    return explain(address, `${messageOf(error)}: insufficient permission`, 'answered');
   }
 }

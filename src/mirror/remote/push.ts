@@ -9,6 +9,7 @@ import {
   type PushRequest,
 } from './plan-push.ts';
 import { listRemote, type RemoteGit } from './remote.ts';
+import { clearStaleLocks } from './stale-locks.ts';
 import { batches, type Refs } from './standing.ts';
 
 /** What became of one ref. `diverged`: left alone. `rejected`: the remote refused it. `not tried`: the push broke off. */
@@ -55,16 +56,26 @@ export async function pushRefs(git: RemoteGit, request: PushRequest): Promise<Pu
  */
 export async function applyPush(
   git: RemoteGit,
-  request: Pick<PushRequest, 'folder' | 'last'>,
+  request: Pick<PushRequest, 'folder' | 'last' | 'main'>,
   plan: PushPlan,
 ): Promise<PushResult> {
   const begun = performance.now();
   const done = new Map<string, Pushed>();
   const sent = { bytes: 0, retries: mostRetries };
   let broke: RemoteError | undefined;
-  try {
-    for (const batch of batches(plan.updates, { first: plan.first, length: pushLength }))
+  const push = async (updates: readonly RefUpdate[]): Promise<void> => {
+    for (const batch of batches(updates, { first: plan.first, length: pushLength }))
       for (const [ref, pushed] of await pushBatch(git, request.folder, batch, sent)) done.set(ref, pushed);
+  };
+  try {
+    await push(plan.updates);
+    const rejected = ({ ref }: { ref: string }) => done.get(ref)?.outcome === 'rejected';
+    const said = [...done.values()].flatMap((one) => one.said ?? []);
+    if (clearStaleLocks(git.address, said)) await push(plan.updates.filter(rejected));
+    const kept = plan.updates.filter((update) => update.to === undefined && rejected(update));
+    const { main } = request;
+    if (main !== undefined && !rejected({ ref: main }) && (await pointHead(git, main, kept)))
+      await push(kept);
     if (plan.updates.length > 0) believe(await listRemote(git), plan, done);
     if (plan.first !== undefined && done.get(plan.first)?.outcome === 'created')
       await pointHead(git, plan.first);
@@ -163,12 +174,19 @@ function believe(there: Refs, plan: PushPlan, done: Map<string, Pushed>): void {
   }
 }
 
-/** A folder's HEAD names a branch that it may not have, and then a clone of it checks nothing out. Hosts settle theirs themselves. */
-async function pointHead(git: RemoteGit, main: string): Promise<void> {
+/**
+ * A folder's HEAD names a branch that it may not have, and then a clone of it checks nothing out; the branch that it names can't be deleted.
+ * Hosts settle theirs themselves.
+ * @param from it is pointed elsewhere only when it names one of these @returns whether it was
+ */
+async function pointHead(git: RemoteGit, main: string, from?: readonly RefUpdate[]): Promise<boolean> {
   const { address } = git;
-  if (address.protocol !== 'file') return;
+  if (address.protocol !== 'file') return false;
   const head = await git.local({ ...gitReadHead(address.path), accept: [1, 128] });
-  if (head.code === 0 && head.stdout.trim() !== main) await git.local(gitPointHead(address.path, main));
+  const named = head.stdout.trim();
+  if (head.code !== 0 || named === main || (from && !from.some(({ ref }) => ref === named))) return false;
+  await git.local(gitPointHead(address.path, main));
+  return true;
 }
 
 function lastOf(refs: readonly RefResult[], last: Refs): Refs {
@@ -191,7 +209,9 @@ function complaint(git: RemoteGit, refs: readonly RefResult[], plan: PushPlan): 
       'rejected',
       `${url} refused ${counted(rejected.length)}: ${listed(named, rejected.length)}.`,
       {
-        next: 'Look at its branch protection and its hooks; all other refs are there.',
+        next: /default branch|current branch/.test(named.join(' '))
+          ? 'Make another branch the default one there: then it is deleted by itself. All other refs are there.'
+          : 'Look at its branch protection and its hooks; all other refs are there.',
         said: [...new Set(rejected.flatMap(({ said }) => said))],
       },
     );

@@ -79,13 +79,13 @@ export async function createFromGit(
   }
 }
 
-/** Whether Git answers at an address. @throws RemoteError when it does and refuses who asks */
+/** Whether Git answers at an address; who is refused there has asked Git, as Fossil lets everybody see that it is one. */
 export async function isGit(forge: Forge, remote: Remote): Promise<boolean> {
   try {
     await withRemote(forge, remote, listRemote, { limits: { ask: 30_000 } });
     return true;
   } catch (error) {
-    if (error instanceof RemoteError && error.kind === 'credential') throw error;
+    if (error instanceof RemoteError && error.kind === 'credential') return true;
     if (error instanceof OperatorError) return false;
     throw error;
   }

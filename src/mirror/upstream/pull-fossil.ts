@@ -2,7 +2,7 @@ import { existsSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { administratorLogin } from '../../access/administrator.ts';
 import type { Forge } from '../../forge.ts';
-import { fossilPull, type Pulled, readPull } from '../../programs/fossil.ts';
+import { fossilAsk, fossilPull, type Pulled, readPull } from '../../programs/fossil.ts';
 import { readRepository } from '../../repos/file.ts';
 import { removeDatabase } from '../../repos/make.ts';
 import { openRepository } from '../../repos/open.ts';
@@ -19,6 +19,9 @@ import { signedInAddress } from './source.ts';
 
 /** How long nothing may be heard, which from Fossil 2.25 on is the whole transfer, and how long it may take in all. Milliseconds. */
 const limits = { quiet: 60 * 60_000, timeout: 6 * 3_600_000 };
+
+/** How long it is waited for any answer at all, before a pull is begun. Milliseconds. */
+const askLimit = 60_000;
 
 /**
  * Takes what is new in a Fossil upstream: into a clone of our own first, since Fossil holds a repository's lock while it waits for the other
@@ -86,6 +89,7 @@ async function fetchInto(
   signal: AbortSignal | undefined,
 ): Promise<Pulled> {
   using home = scratch(forge.paths);
+  await refuseSilent(forge, { url: upstream.url, home: home.path, signal });
   const from = signedInAddress({
     url: upstream.url,
     user: upstream.user ?? undefined,
@@ -107,6 +111,29 @@ async function fetchInto(
     if (error instanceof CommandError)
       throw explain(upstream, withoutSecret(error.stderr.trim(), forge, upstream));
     throw error;
+  }
+}
+
+/**
+ * Where nobody says a word a pull would be waited for an hour. What is answered, and what else goes wrong, is the pull's to tell.
+ * @param ask.timeout milliseconds
+ * @throws UpstreamError (timeout)
+ */
+export async function refuseSilent(
+  { run, config }: Pick<Forge, 'run' | 'config'>,
+  ask: { url: string; home: string; signal?: AbortSignal | undefined; timeout?: number },
+): Promise<void> {
+  const timeout = ask.timeout ?? askLimit;
+  try {
+    await run({ ...fossilAsk(config.programs.fossil, ask), timeout, signal: ask.signal });
+  } catch (error) {
+    if (!(error instanceof CommandError)) throw error;
+    if (error.ended === 'stopped')
+      throw new UpstreamError('timeout', `${ask.url} was being asked when the work was stopped.`);
+    if (error.ended === 'took too long')
+      throw new UpstreamError('timeout', `${ask.url} said nothing for ${timeout / 1_000} s.`, {
+        next: 'It is tried again by itself; look whether the server is up.',
+      });
   }
 }
 

@@ -7,7 +7,7 @@ import { transaction } from '../../store/store.ts';
 import { wentWell, wentWrong } from '../../store/tries.ts';
 import { findUpstream, type Upstream, updateUpstream } from '../../store/upstreams.ts';
 import { withLock } from '../../system/locks.ts';
-import { isStopped } from '../../system/stopped.ts';
+import { causeOf, isStopped } from '../deadline.ts';
 import { RemoteError } from '../remote/error.ts';
 import { type Came, describeCame, nothing, type PullOptions } from './came.ts';
 import { archived } from './deliver.ts';
@@ -45,6 +45,7 @@ export async function pullUpstream(
     ...{ next: null, busy: false },
   };
   try {
+    options.signal?.throwIfAborted();
     const came = await withLock(forge.paths, `pull-${row.id}`, 0, () => locked(forge, row.id, options));
     return { ...base, ok: true, came };
   } catch (error) {
@@ -72,7 +73,8 @@ async function locked(forge: Forge, id: string, options: PullOptions): Promise<C
     const came = await pull(forge, row, upstream, options);
     succeeded(forge, row, upstream, came, begunAt);
     return came;
-  } catch (error) {
+  } catch (thrown) {
+    const error = causeOf(thrown, options.signal);
     if (!isBusy(error) && !isStopped(options.signal)) failed(forge, row, upstream, error, begunAt);
     throw error;
   }
