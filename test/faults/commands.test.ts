@@ -8,9 +8,9 @@ import { tryFaults } from './try-faults.ts';
 
 // A command of fossilrepo is killed at a random moment and run again.
 
-/** What a second restore says of one that was killed after it had begun to touch the repository. */
+/** What a second restore says of one that was killed after it had begun. */
 const told = (text: string): string =>
-  /was cut short: (it has taken place|nothing was changed)/.exec(text)?.[1] ?? 'it had touched nothing yet';
+  /was cut short: (it has taken place|nothing was changed)/.exec(text)?.[1] ?? 'it had not begun yet';
 
 /** Kills a restore or its undo at a random moment and runs it again. @param ended what that comes to when it could not be killed in time */
 async function restoreCutShort(
@@ -43,7 +43,7 @@ const undoKilled: Fault = {
   once: async (stage, luck) => {
     const { name } = stage.pushers[0];
     await succeed(stage, 'restore', name, '--at', new Date(Date.now() - 2_000).toISOString(), '--yes');
-    return restoreCutShort(stage, luck, ['restore', name, '--undo', '--yes'], 'taken back once more');
+    return restoreCutShort(stage, luck, ['restore', name, '--undo', '--yes'], 'left as it was');
   },
 };
 

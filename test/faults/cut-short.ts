@@ -1,5 +1,6 @@
 import { expect } from 'vitest';
 import { eventually, type Said } from '../real/forge.ts';
+import { endedFirst } from './fault.ts';
 import type { Luck } from './luck.ts';
 import type { Stage } from './stage.ts';
 
@@ -12,10 +13,10 @@ export async function cutShort(
   { forge }: Stage,
   luck: Luck,
   { longest, argv }: { longest: number; argv: readonly string[] },
-): Promise<'ended before it could be killed' | 'killed'> {
+): Promise<typeof endedFirst | 'killed'> {
   const said = await forge.killed(luck.between(50, longest), ...argv);
   if (said.code !== null) expect(said.code, said.stdout + said.stderr).toBe(0);
-  return said.code === null ? 'killed' : 'ended before it could be killed';
+  return said.code === null ? 'killed' : endedFirst;
 }
 
 /** Runs a command that has to succeed. */

@@ -22,22 +22,5 @@ export type Fault = {
   long?: boolean;
 };
 
-/** A line of the table. */
-export type Row = {
-  fault: string;
-  tries: number;
-  /** What happened, with how often each. */
-  happened: Record<string, number>;
-  /** From when the cause was gone until all was green, the fastest and the slowest. Milliseconds. */
-  green: [number, number] | null;
-  /** Check-ins that were acknowledged in all tries together. */
-  acknowledged: number;
-  /** Those of them that were missing afterwards, here or in a restore. */
-  lost: number;
-  /** States that were restored and read to the end. */
-  restored: number;
-  /** What `backup status` said meanwhile and was held against the replica. */
-  claims: number;
-  /** The first assertion that did not hold, when one did not. */
-  failed: string | null;
-};
+/** How what happened begins when a command was to be killed and was too fast for that. */
+export const endedFirst = 'ended before it could be killed';

@@ -2,9 +2,10 @@ import { expect } from 'vitest';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { succeed } from './cut-short.ts';
 import type { Fault } from './fault.ts';
+import { meetLimits } from './limits.ts';
 import { keysFile, type Stage } from './stage.ts';
 import { tryFaults } from './try-faults.ts';
-import type { Mood } from './unruly.ts';
+import { latency, type Mood } from './unruly.ts';
 
 /** The storage behaves badly for some seconds. A commit is called unsafe after 5 s, so some tries reach no limit, and nobody says so. */
 const behaves = (name: string, mood: Mood, longest: number): Fault => ({
@@ -26,7 +27,15 @@ tryFaults('s3', [
   behaves('S3 refuses connections', 'away', 10_000),
   behaves('S3 answers 500', 'broken', 10_000),
   behaves('S3 is full (507)', 'full', 10_000),
-  behaves('S3 takes 2 s for each answer', 'slow', 10_000),
+  {
+    name: `S3 takes ${latency / 1000} s for each answer`,
+    once: async (stage, luck) => {
+      await stage.s3().become('slow');
+      await meetLimits(stage.forge, luck.pick(stage.pushers).name);
+      await stage.s3().become('well');
+      return 'red, the age above 10 s; the storage was called silent; `backup now` gave up';
+    },
+  },
   {
     name: "the storage's keys are replaced there, then here",
     once: async (stage, luck) => {

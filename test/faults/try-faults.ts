@@ -1,12 +1,13 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { messageOf } from '../../src/errors.ts';
 import { eventually } from '../real/forge.ts';
 import { noteClaims } from './claims.ts';
-import type { Fault, Row } from './fault.ts';
+import type { Fault } from './fault.ts';
 import { type Luck, luckOf } from './luck.ts';
+import type { Results, Row } from './record.ts';
 import { openStage, type Setting, type Stage } from './stage.ts';
 import { judge } from './verdict.ts';
 
@@ -23,6 +24,8 @@ const worn = 400;
 /** Makes a test of each fault, one after the other, each as often as asked for. */
 export function tryFaults(setting: Setting, faults: readonly Fault[]): void {
   const rows: Row[] = [];
+  const keep = () => keepResults(setting, faults, rows);
+  keep();
   let stage: Stage | undefined;
   const fresh = async (): Promise<Stage> => {
     const acknowledged = stage?.pushers.reduce((sum, pusher) => sum + pusher.acknowledged.length, 0) ?? 0;
@@ -63,13 +66,20 @@ export function tryFaults(setting: Setting, faults: readonly Fault[]): void {
       await stage?.[Symbol.asyncDispose]();
     });
     // After each, since all of them can take hours.
-    afterEach(() => {
-      if (results === undefined) return;
-      mkdirSync(results, { recursive: true });
-      const name = `${setting}-${faults[0]?.name ?? ''}`.replaceAll(/\W+/g, '-');
-      writeFileSync(join(results, `${name}.json`), JSON.stringify(rows, null, 2));
-    });
+    afterEach(keep);
   });
+}
+
+/** What of these is known by now, where `npm run faults` finds it. */
+function keepResults(setting: Setting, faults: readonly Fault[], rows: Row[]): void {
+  if (results === undefined) return;
+  mkdirSync(results, { recursive: true });
+  const file = join(results, `${`${setting}-${faults[0]?.name ?? ''}`.replaceAll(/\W+/g, '-')}.json`);
+  // With `--results` a former run has tried some.
+  if (rows.length === 0 && existsSync(file)) return;
+  const day = new Date().toISOString().slice(0, 10);
+  const kept: Results = { day, seed, faults: faults.map(({ name }) => name), rows };
+  writeFileSync(file, JSON.stringify(kept, null, 2));
 }
 
 async function tryOnce(stage: Stage, fault: Fault, luck: Luck, row: Row): Promise<void> {

@@ -2,10 +2,11 @@ import { once } from 'node:events';
 import { Agent, createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
 import type { Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { storeDeadline } from '../../src/backup/store.ts';
 import { freePort, type S3 } from '../real/s3.ts';
 
-/** How a storage behaves: `broken` answers 500 to all, `full` 507 to what would be stored, `slow` waits two seconds with each answer,
- * `narrow` takes a quarter of a megabyte a second in all. */
+/** How a storage behaves: `broken` answers 500 to all, `full` 507 to what would be stored, `slow` waits with each answer for longer than
+ * fossilrepo does, `narrow` takes a quarter of a megabyte a second in all. */
 export type Mood = 'well' | 'broken' | 'full' | 'slow' | 'narrow' | 'away';
 
 /** A storage that can be made to behave badly. */
@@ -14,7 +15,8 @@ export type UnrulyS3 = S3 & {
   become: (mood: Mood) => Promise<void>;
 };
 
-const latency = 2_000;
+/** How long `slow` waits. Milliseconds. */
+export const latency = storeDeadline + 5_000;
 /** Bytes a millisecond. */
 const narrow = 250;
 
@@ -37,7 +39,11 @@ export async function unruly(s3: S3): Promise<UnrulyS3> {
       refuse(outgoing, mood);
       return;
     }
-    if (mood === 'slow') await sleep(latency);
+    if (mood === 'slow') {
+      await sleep(latency);
+      // Who asked has given up meanwhile.
+      if (outgoing.destroyed) return;
+    }
     // The signature is over the address that the client used: its Host header goes along.
     const passed = request(s3.endpoint + url, { method, headers, agent }, (said) => {
       outgoing.writeHead(said.statusCode ?? 502, said.headers);
