@@ -12,12 +12,15 @@ import { tryFaults } from './try-faults.ts';
 const told = (text: string): string =>
   /was cut short: (it has taken place|nothing was changed)/.exec(text)?.[1] ?? 'it had not begun yet';
 
-/** Kills a restore or its undo at a random moment and runs it again. @param ended what that comes to when it could not be killed in time */
+/**
+ * Kills a restore or its undo at a random moment and runs it again.
+ * @param command.at the instant that is restored to, or was before the undo, in milliseconds since 1970
+ * @param command.ended what the second run comes to when the first could not be killed in time
+ */
 async function restoreCutShort(
   stage: Stage,
   luck: Luck,
-  argv: readonly string[],
-  ended: string,
+  { argv, at, ended }: { argv: readonly string[]; at: number; ended: string },
 ): Promise<string> {
   const [pusher] = stage.pushers;
   const how = await cutShort(stage, luck, { longest: 2_500, argv });
@@ -25,16 +28,16 @@ async function restoreCutShort(
   keptOrLive(stage, pusher);
   const { stderr } = await succeed(stage, ...argv);
   keptOrLive(stage, pusher);
-  await bringBack(pusher);
+  await bringBack(pusher, at);
   return `${how}; run again: ${how === 'killed' ? told(stderr) : ended}`;
 }
 
 const restoreKilled: Fault = {
   name: '`restore` killed',
   once: async (stage, luck) => {
-    const at = new Date(Date.now() - luck.between(0, 3_000)).toISOString();
-    const argv = ['restore', stage.pushers[0].name, '--at', at, '--yes'];
-    return restoreCutShort(stage, luck, argv, 'restored once more');
+    const at = Date.now() - luck.between(0, 3_000);
+    const argv = ['restore', stage.pushers[0].name, '--at', new Date(at).toISOString(), '--yes'];
+    return restoreCutShort(stage, luck, { argv, at, ended: 'restored once more' });
   },
 };
 
@@ -42,8 +45,10 @@ const undoKilled: Fault = {
   name: '`restore --undo` killed',
   once: async (stage, luck) => {
     const { name } = stage.pushers[0];
-    await succeed(stage, 'restore', name, '--at', new Date(Date.now() - 2_000).toISOString(), '--yes');
-    return restoreCutShort(stage, luck, ['restore', name, '--undo', '--yes'], 'left as it was');
+    const at = Date.now() - 2_000;
+    await succeed(stage, 'restore', name, '--at', new Date(at).toISOString(), '--yes');
+    const argv = ['restore', name, '--undo', '--yes'];
+    return restoreCutShort(stage, luck, { argv, at, ended: 'left as it was' });
   },
 };
 

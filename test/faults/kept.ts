@@ -25,13 +25,20 @@ export function keptOrLive({ forge }: Stage, pusher: Pusher): void {
 const idOf = (file: string): unknown =>
   query(file, "SELECT value FROM config WHERE name = 'fossilrepo-id'")[0]?.['value'];
 
-/** What a restore took away comes back with the next push of whoever has it. */
-export async function bringBack(pusher: Pusher): Promise<void> {
+/**
+ * What a restore took away comes back with the next push of whoever has it, and counts as acknowledged from then on: while it is taken away,
+ * `backup status` rightly calls a state without it safe.
+ * @param at the instant that was restored to, in milliseconds since 1970
+ */
+export async function bringBack(pusher: Pusher, at: number): Promise<void> {
   await pusher.pause();
   await eventually(
     async () => (await pusher.push('--verily')) && pusher.lostLive().length === 0,
     30_000,
     'what was taken away is pushed again',
   );
+  const now = Date.now();
+  for (const [index, then] of pusher.acknowledgedAt.entries())
+    if (then > at) pusher.acknowledgedAt[index] = now;
   pusher.go();
 }

@@ -53,12 +53,12 @@ const restored: Fault = {
   name: 'a restore while people push, and its undo',
   once: async (stage, luck) => {
     const pusher = luck.pick(stage.pushers);
-    const at = new Date(Date.now() - luck.between(0, 3_000)).toISOString();
-    await succeed(stage, 'restore', pusher.name, '--at', at, '--yes');
+    const at = Date.now() - luck.between(0, 3_000);
+    await succeed(stage, 'restore', pusher.name, '--at', new Date(at).toISOString(), '--yes');
     keptOrLive(stage, pusher);
     await succeed(stage, 'restore', pusher.name, '--undo', '--yes');
     keptOrLive(stage, pusher);
-    await bringBack(pusher);
+    await bringBack(pusher, at);
     return 'restored and taken back';
   },
 };
