@@ -21,7 +21,8 @@ export async function fillUpTo(forge: TestForge, total: number): Promise<void> {
       // The canary and the management database, too.
       return status.ok && status.repositories.length >= total + 2;
     },
-    600_000,
+    // A thousand take minutes on a machine that does nothing else.
+    1_800_000,
     `${total} repositories in the replica`,
   );
 }

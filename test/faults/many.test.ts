@@ -1,46 +1,59 @@
+import pMap from 'p-map';
 import { fillUpTo } from '../bench/many.ts';
-import { eventually } from '../real/forge.ts';
-import { startPusher } from '../real/pusher.ts';
+import { type Pusher, startPusher } from '../real/pusher.ts';
 import type { Fault } from './fault.ts';
 import { tryFaults } from './try-faults.ts';
+import { judge } from './verdict.ts';
 
 const repositories = 1_000;
 const busy = 100;
-/** So many people are at work at a time. */
-const atOnce = 10;
+const rounds = 3;
 
 const burst: Fault = {
-  name: '1,000 repositories, and a burst of pushes to 100 of them, ten at a time',
+  name: '1,000 repositories, and pushes to 100 of them at one moment',
   long: true,
   atMost: 1,
   within: 180_000,
   once: async ({ forge }) => {
     await fillUpTo(forge, repositories - busy);
-    const lost: string[] = [];
-    let pushed = 0;
-    for (let first = 0; first < busy; first += atOnce) {
-      const people = await Promise.all(
-        Array.from({ length: atOnce }, (_none, index) =>
-          startPusher(forge, `burst-${first + index}`, { every: 0 }),
-        ),
-      );
-      await eventually(
-        () => people.every(({ acknowledged }) => acknowledged.length >= 3),
-        120_000,
-        'pushes to each',
-      );
-      await Promise.all(people.map((person) => person.stop()));
-      for (const person of people) {
-        pushed += person.acknowledged.length;
-        if ((await forge.cli('backup', 'now', person.name)).code !== 0)
-          lost.push(`${person.name}: not in the replica`);
-        lost.push(...person.lostLive(), ...(await person.lostInReplica()));
-        await person[Symbol.asyncDispose]();
-      }
+    await using made = new AsyncDisposableStack();
+    const people = await pMap(
+      Array.from({ length: busy }, (_none, index) => `burst-${index}`),
+      async (name) => made.use(await startPusher(forge, name, { pushing: false })),
+      { concurrency: 4 },
+    );
+    const refused: string[] = [];
+    let slowest = 0;
+    for (let round = 0; round < rounds; round++) {
+      const { refusals, took } = await pushAtOnce(people);
+      refused.push(...refusals);
+      slowest = Math.max(slowest, took);
     }
+    const count = people.reduce((sum, { acknowledged }) => sum + acknowledged.length, 0);
+    const { lost, restored } = await judge({ forge, pushers: people }, []);
     if (lost.length > 0) throw new Error(`lost: ${lost.join(', ')}`);
-    return `${pushed} pushes, all of them in a restore of each of the ${busy}`;
+    if (refused.length > 0)
+      throw new Error(
+        `${refused.length} of ${rounds * busy} pushes refused, the others kept: ${refused.join(' | ')}`,
+      );
+    const seconds = Math.ceil(slowest / 1000);
+    return `${count} pushes in ${rounds} rounds, a round taken within ${seconds} s; none refused, all in ${restored} restored states`;
   },
 };
+
+/** Everybody commits, and when the last one has, all push. @returns what was refused, and how long the last one's took in milliseconds */
+async function pushAtOnce(people: readonly Pusher[]): Promise<{ refusals: string[]; took: number }> {
+  const ready = await pMap(people, async (person) => ({ person, hash: await person.commit() }), {
+    concurrency: 4,
+  });
+  const began = performance.now();
+  const said = await Promise.all(
+    ready.map(async ({ person, hash }) => ({ name: person.name, refusal: await person.deliver(hash) })),
+  );
+  const refusals = said.flatMap(({ name, refusal }) =>
+    refusal === undefined ? [] : [`${name}: ${refusal}`],
+  );
+  return { refusals, took: performance.now() - began };
+}
 
 tryFaults('directory', [burst]);

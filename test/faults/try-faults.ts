@@ -41,7 +41,7 @@ export function tryFaults(setting: Setting, faults: readonly Fault[]): void {
     const chosen = faults.filter(({ long }) => !(short && long));
     for (const fault of chosen) {
       const count = Math.min(tries, fault.atMost ?? tries);
-      test(fault.name, { timeout: count * (fault.long ? 1_800_000 : 300_000) }, async () => {
+      test(fault.name, { timeout: count * (fault.long ? 3_600_000 : 300_000) }, async () => {
         const row = emptyRow(fault);
         rows.push(row);
         try {

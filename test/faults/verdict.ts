@@ -5,7 +5,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { expect } from 'vitest';
 import { verifyRepository } from '../../src/repos/verify.ts';
 import { run } from '../../src/system/run.ts';
-import { has, restore } from '../real/pusher.ts';
+import { has, type Pusher, restore } from '../real/pusher.ts';
 import { type Claim, claimed, hardest } from './claims.ts';
 import type { Stage } from './stage.ts';
 
@@ -16,8 +16,10 @@ export type Verdict = { lost: string[]; restored: number };
  * what Litestream itself and `restore --into` bring back; each of these states is whole; what was called safe meanwhile was in the replica.
  * @returns the acknowledged check-ins that are missing somewhere, with where
  */
-export async function judge(stage: Stage, claims: readonly Claim[]): Promise<Verdict> {
-  const { forge, pushers } = stage;
+export async function judge(
+  { forge, pushers }: Pick<Stage, 'forge'> & { pushers: readonly Pusher[] },
+  claims: readonly Claim[],
+): Promise<Verdict> {
   const now = await forge.cli('backup', 'now');
   expect(now.code, `backup now says:\n${now.stdout}${now.stderr}`).toBe(0);
   const folder = mkdtempSync(join(tmpdir(), 'verdict-'));

@@ -54,6 +54,13 @@ export function newPerson() {
     return stdout + stderr;
   };
 
+  /** Pushes. Fossil answers 0 for a refused push, too: it says so in words. @returns these; undefined when the server took it */
+  const refusal = async (folder: string, ...args: string[]): Promise<string | undefined> => {
+    const { stdout, stderr, code } = await fossil(folder, 'push', ...args);
+    const said = stdout + stderr;
+    return code === 0 && !/error|server says|not authorized|failed/i.test(said) ? undefined : said;
+  };
+
   return {
     home,
     run,
@@ -95,11 +102,10 @@ export function newPerson() {
       if (hash === undefined) throw new Error(said);
       return hash;
     },
-    /** Fossil answers 0 for a refused push, too: it says so in words. @returns whether the server took it */
-    push: async (folder: string, ...args: string[]): Promise<boolean> => {
-      const { stdout, stderr, code } = await fossil(folder, 'push', ...args);
-      return code === 0 && !/error|server says|not authorized|failed/i.test(stdout + stderr);
-    },
+    refusal,
+    /** @returns whether the server took it */
+    push: async (folder: string, ...args: string[]): Promise<boolean> =>
+      (await refusal(folder, ...args)) === undefined,
     [Symbol.dispose]: () => rmSync(home, { recursive: true, force: true }),
   };
 }

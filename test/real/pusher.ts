@@ -33,16 +33,21 @@ export async function startPusher(forge: TestForge, name: string, { pushing = tr
   let last: Promise<unknown> = Promise.resolve();
   const ended = new AbortController();
 
-  const one = async (): Promise<boolean> => {
+  const commit = async (): Promise<string> => {
     const number = acknowledged.length + refused;
-    const hash = await person.commit(folder, `file-${number}.txt`, `${number} ${Math.random()}`);
-    const taken = (await person.push(folder)) && holds(shown.path, hash);
-    if (taken) {
+    return person.commit(folder, `file-${number}.txt`, `${number} ${Math.random()}`);
+  };
+  const deliver = async (hash: string): Promise<string | undefined> => {
+    const refusal = await person.refusal(folder);
+    const missing =
+      refusal ?? (holds(shown.path, hash) ? undefined : 'the push succeeded and the file lacks it');
+    if (missing === undefined) {
       acknowledged.push(hash);
       acknowledgedAt.push(Date.now());
     } else refused += 1;
-    return taken;
+    return missing;
   };
+  const one = async (): Promise<boolean> => (await deliver(await commit())) === undefined;
   const working = (async () => {
     while (pushing && !ended.signal.aborted) {
       if (going) await (last = one());
@@ -71,6 +76,10 @@ export async function startPusher(forge: TestForge, name: string, { pushing = tr
       await working;
     },
     one,
+    /** A check-in that is not pushed yet. @returns its hash */
+    commit,
+    /** Pushes it. @returns why it is not acknowledged; undefined when it is */
+    deliver,
     /** A push of all that the clone has, without a new commit. */
     push: (...args: string[]) => person.push(folder, ...args),
     /** What somebody with a shell on the server does to the live file with Fossil. */
