@@ -62,7 +62,7 @@ export async function momentAt(history: History, { at, known }: MomentWish): Pro
   if (txid === 0) throw await tooEarly(history, at);
   refuseGap(history, txid, Math.max(known, newest));
   const { files: needed, missing } = filesFor(files, txid);
-  if (missing !== undefined) throw lost(history, missing, needed.length > 0 ? 0 : startOf(files));
+  if (missing !== undefined) throw lost(history, missing);
   refuseDamaged(history, needed, txid);
   const last = needed.at(-1);
   const header = last && (await readHeader(history.store, last));
@@ -133,11 +133,15 @@ const batch = 16;
 function refuseGap(history: History, txid: number, newest: number): void {
   if (txid >= newest) return;
   const next = txid + 1;
+  const snapshots = history.files.filter(({ level }) => level === levels.at(-1));
+  const oldest = Math.min(...snapshots.map(({ max }) => max));
   for (const level of levels.slice(0, -1)) {
     const own = history.files.filter((file) => file.level === level);
     const [first] = own;
-    if (first === undefined || first.min > next) continue;
-    if (!own.some(({ min, max }) => min <= next && max >= next)) throw lost(history, next, level);
+    const later = first === undefined || first.min > next;
+    // Single ones age out; merged ones are kept from the oldest snapshot on (EnforceRetentionByTXID in Litestream's compactor.go).
+    if (later && (level === 0 || next <= oldest)) continue;
+    if (!own.some(({ min, max }) => min <= next && max >= next)) throw lost(history, next);
     return;
   }
   throw lost(history, next);
@@ -164,15 +168,32 @@ export const damaged = (key: string, spare = false): OperatorError =>
     exit: 'check',
   });
 
-function lost({ place, key }: History, txid: number, level = 0): OperatorError {
-  const name = level === 0 ? `${hexTxid(txid)}-${hexTxid(txid)}.ltx` : `${hexTxid(txid)}-….ltx`;
+function lost(history: History, txid: number): OperatorError {
   return new OperatorError(
-    `The object ${levelKey(place, key, level)}${name} is missing from the replica: the state at that time can't be known.`,
+    `The object ${nameOfLost(history, txid)} is missing from the replica: the state at that time can't be known.`,
     {
       next: 'Choose an earlier time, or one after the next snapshot: fossilrepo backup list shows both.',
       exit: 'check',
     },
   );
+}
+
+/**
+ * What ought to hold a transaction that nothing holds: itself, or once the single ones have aged out the first merging of them. That one
+ * begins behind the one before it; how far it went is known no more.
+ */
+function nameOfLost({ files, place, key }: History, txid: number): string {
+  const top = levels.at(-1) ?? 0;
+  const single = `${levelKey(place, key, 0)}${hexTxid(txid)}-${hexTxid(txid)}.ltx`;
+  const merged = files.filter(({ level }) => level === 1);
+  if (txid === 1) return startOf(files) === 0 ? single : `${levelKey(place, key, top)}${hexTxid(1)}-….ltx`;
+  const kept = files.some(({ level, max }) => level === 0 && max < txid);
+  const within = merged.some(({ min, max }) => min <= txid && max >= txid);
+  if (kept || within || merged.length === 0) return single;
+  const before = merged.findLast(({ max }) => max < txid);
+  const first =
+    before === undefined ? `… with transaction ${hexTxid(txid)}` : `${hexTxid(before.max + 1)}-….ltx`;
+  return `${levelKey(place, key, 1)}${first}`;
 }
 
 async function tooEarly({ store, files }: History, at: Date | undefined): Promise<OperatorError> {

@@ -1,9 +1,8 @@
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { partKey } from '../../src/backup/location.ts';
-import { programHome } from '../../src/config/paths.ts';
 import { eventually, startForge, type TestForge } from '../real/forge.ts';
+import { hastyLitestream } from '../real/hasty-litestream.ts';
 import { instanceOf, type Pusher, startPusher } from '../real/pusher.ts';
 import { startS3 } from '../real/s3.ts';
 import { type SmallDisk, smallDisk } from '../real/small-disk.ts';
@@ -45,7 +44,8 @@ export async function openStage(setting: Setting): Promise<Stage> {
   const url = s3
     ? { url: `s3://${s3.bucket}/forge`, endpoint: s3.endpoint }
     : replicaDisk && { url: `file://${join(replicaDisk.folder, 'replica')}` };
-  const hasty = setting === 'all levels' ? made.use(hastyLitestream()) : undefined;
+  const hasty =
+    setting === 'all levels' ? made.use(hastyLitestream({ merged: 5, again: 15, snapshot: 20 })) : undefined;
   const config = {
     ...(hasty && { programs: { litestream: hasty.program } }),
     replica: { ...url, maxAge: `${maxAge / 1000}s`, step: '30s' },
@@ -85,23 +85,6 @@ function mountData(forge: TestForge): SmallDisk {
   mkdirSync(at, { recursive: true });
   // Less is refused by `up`.
   return smallDisk({ at, megabytes: 640 });
-}
-
-/** Litestream with shorter times than fossilrepo gives it: a merge every 5 and 15 s, a snapshot every 20 s. */
-function hastyLitestream() {
-  const folder = mkdtempSync(join(tmpdir(), 'hasty-'));
-  chmodSync(folder, 0o755);
-  const program = join(folder, 'litestream');
-  const own = join(programHome, 'embedded/programs/bin/litestream');
-  const times =
-    '-e "s/interval: 30s/interval: 5s/" -e "s/interval: 360s/interval: 15s/" -e "s/interval: 24h/interval: 20s/"';
-  const script = `#!/bin/sh
-[ "$1" = replicate ] || exec ${own} "$@"
-sed ${times} "$4" >"$4.hasty"
-exec ${own} replicate -no-expand-env -config "$4.hasty"
-`;
-  writeFileSync(program, script, { mode: 0o755 });
-  return { program, [Symbol.dispose]: () => rmSync(folder, { recursive: true, force: true }) };
 }
 
 /** `/health` first: there is no program to start for that. */

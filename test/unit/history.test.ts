@@ -118,7 +118,23 @@ describe('the moment of an instant', () => {
 
   test('without the file behind it there may be something missing', async () => {
     const without = merged.filter(({ key }) => key !== '1/11-20');
-    await expect(at(without, 17)).rejects.toThrow('k/ltx/1/0000000000000010');
+    // Transaction 16 is what would come next, and the object with it began at 11.
+    await expect(at(without, 17)).rejects.toThrow('k/ltx/1/000000000000000b-….ltx');
+  });
+
+  test('a lost merged object is refused also where a higher level holds the same', async () => {
+    const pruned = [file(1, 1, 10), file(1, 11, 20), file(1, 21, 30), file(2, 1, 20), file(9, 1, 5)];
+    expect(await at(pruned, 15)).toMatchObject({ txid: 10, merged: true });
+    const without = (key: string) => pruned.filter((one) => one.key !== key);
+    await expect(at(without('1/1-10'), 15)).rejects.toThrow('k/ltx/1/… with transaction 0000000000000006');
+    await expect(at(without('1/11-20'), 15)).rejects.toThrow('k/ltx/1/000000000000000b-….ltx');
+    for (const key of ['1/1-10', '1/11-20', '2/1-20'])
+      expect(await at(without(key), 31), key).toMatchObject({ txid: 30 });
+    // Single ones that are kept still.
+    const singles = Array.from({ length: 6 }, (_none, index) => file(0, 25 + index, 25 + index));
+    await expect(at([...without('1/21-30'), ...singles], 28)).rejects.toThrow(
+      'k/ltx/1/0000000000000015-….ltx',
+    );
   });
 });
 
