@@ -59,7 +59,7 @@ export async function momentAt(history: History, { at, known }: MomentWish): Pro
     at === undefined
       ? newest
       : Math.max(0, ...(await Promise.all(levels.map((level) => lastBefore(history, level, at)))));
-  if (txid === 0) throw await tooEarly(history, at);
+  if (txid === 0) throw files.some(({ min }) => min === 1) ? await tooEarly(history, at) : lost(history, 1);
   refuseGap(history, txid, Math.max(known, newest));
   const { files: needed, missing } = filesFor(files, txid);
   if (missing !== undefined) throw lost(history, missing);
