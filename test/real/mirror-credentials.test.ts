@@ -1,12 +1,13 @@
 import { execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Person, newPerson, type Shown } from './client.ts';
 import { eventually, nobody, startForge, type TestForge } from './forge.ts';
 import { startGitHttp, startSshd } from './support/git-servers.ts';
+import { placesOf, watchPlacesOf } from './support/places-of.ts';
 import { keys } from './terminal.ts';
 
 const token = `glpat-${randomUUID()}`;
@@ -64,35 +65,6 @@ const head = (folder: string): string => {
 };
 const shown = (name: string) => forge.json<Described>('mirror', 'show', name);
 
-/** All that processes of this machine show, and all files below a folder, in which a text stands. */
-const placesOf = (text: string, folder: string): string[] =>
-  [
-    ...readdirSync('/proc')
-      .filter((name) => /^\d+$/.test(name) && name !== String(process.pid))
-      .flatMap((name) => [`/proc/${name}/cmdline`, `/proc/${name}/environ`]),
-    ...filesBelow(folder),
-  ].filter((path) => holds(path, text));
-
-/** What goes while it is looked at is not there. */
-function filesBelow(folder: string): string[] {
-  try {
-    return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
-      const path = join(folder, entry.name);
-      return entry.isDirectory() ? filesBelow(path) : entry.isFile() ? [path] : [];
-    });
-  } catch {
-    return [];
-  }
-}
-
-function holds(path: string, text: string): boolean {
-  try {
-    return readFileSync(path).includes(text);
-  } catch {
-    return false;
-  }
-}
-
 test('a token comes by standard input, and is nowhere but in the push', async () => {
   await forge.json<Shown>('repo', 'create', 'demo');
   const folder = remote('demo.git');
@@ -111,14 +83,7 @@ test('a token comes by standard input, and is nowhere but in the push', async ()
   expect(refused.stderr).toContain('refused the credential');
   expect(await forge.json('mirror', 'list')).toEqual({ mirrors: [] });
 
-  const found = new Set<string>();
-  const enough = new AbortController();
-  const looks = (async () => {
-    while (!enough.signal.aborted) {
-      for (const path of placesOf(token, forge.root)) found.add(path);
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-  })();
+  const seen = watchPlacesOf(token, forge.root);
   const said = await forge.told(
     `${token}\n`,
     'mirror',
@@ -137,10 +102,8 @@ test('a token comes by standard input, and is nowhere but in the push', async ()
   await forge.cli('sync', 'demo');
   await forge.cli('mirror', 'verify', 'demo');
   const show = await forge.cli('--json', 'mirror', 'show', 'demo');
-  enough.abort();
-  await looks;
   // The file that git's askpass reads, for as long as a push takes.
-  expect([...found].filter((path) => !/\/data\/work\/tmp\/remote-[^/]+\/token$/.test(path))).toEqual([]);
+  expect((await seen()).filter((path) => !/\/data\/work\/tmp\/remote-[^/]+\/token$/.test(path))).toEqual([]);
   expect(placesOf(token, forge.root)).toEqual([]);
   expect(show.stdout + said.stdout + said.stderr + forge.log()).not.toContain(token);
   expect(http.asked.some(({ authorization }) => authorization?.includes(btoa(`ann:${token}`)))).toBe(true);

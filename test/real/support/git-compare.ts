@@ -33,7 +33,7 @@ export function differences(
     ),
     (row) => String(row['child']),
   );
-  const sums = contents(remote);
+  const objects = objectsOf(remote);
   const fossil = treesOf(
     file,
     looked.flatMap(([hash = '']) => marks.get(hash) ?? []),
@@ -49,56 +49,79 @@ export function differences(
     if (has[0] !== wanted[0] || [...has].sort().join() !== [...wanted].sort().join())
       wrong.push(`${hash} has other parents`);
     if (!trees.has(hash)) continue;
-    const inGit = tree(remote, hash, sums, options.altered ?? []);
-    const inFossil = (fossil.get(checkin) ?? []).map((line) =>
-      (options.altered ?? []).some((path) => line.startsWith(`${path} `))
-        ? line.replace(/ \S+$/, ' *')
-        : line,
-    );
-    if (inGit.join('\n') !== inFossil.sort().join('\n'))
+    const line = ({ path, flag, blob }: Listed): string =>
+      `${path} ${flag} ${(options.altered ?? []).includes(path) ? '*' : blob}`;
+    const inGit = filesIn(objects, objects.roots.get(hash) ?? '')
+      .map(line)
+      .sort();
+    const inFossil = (fossil.get(checkin) ?? [])
+      .map(({ sum, ...file }) => line({ ...file, blob: objects.blobs.get(sum) ?? sum }))
+      .sort();
+    if (inGit.join('\n') !== inFossil.join('\n'))
       wrong.push(`${hash} has another tree:\n${inGit.join('\n')}\n--\n${inFossil.join('\n')}`);
   }
   return wrong;
 }
 
-/** `PATH MODE SHA3` of each file. */
-function tree(
-  remote: Remote,
-  commit: string,
-  sums: ReadonlyMap<string, string>,
-  altered: readonly string[],
-): string[] {
-  const lines = remote
-    .raw(['ls-tree', '-r', '-z', commit])
-    .toString('latin1')
-    .split('\0')
-    .filter((line) => line !== '' && !line.startsWith('160000'));
-  return lines
-    .map((line) => {
-      const [, mode = '', blob = '', path = ''] = /^(\d+) blob (\w+)\t(.*)$/s.exec(line) ?? [];
-      const flag = mode === '120000' ? 'l' : mode === '100755' ? 'x' : '-';
-      return `${path} ${flag} ${altered.includes(path) ? '*' : (sums.get(blob) ?? '?')}`;
-    })
-    .sort();
-}
+/** A file of a tree: its path as bytes, each a character; `x`, `l` or `-`; and what its content is called in Git. */
+type Listed = { path: string; flag: string; blob: string };
 
-/** The SHA3 of every file's content, by its hash in Git. */
-function contents(remote: Remote): Map<string, string> {
+type Objects = {
+  /** What a content is called in Git, by its SHA1 and its SHA3. */
+  blobs: Map<string, string>;
+  trees: Map<string, { mode: string; name: string; hash: string }[]>;
+  /** The tree of each commit. */
+  roots: Map<string, string>;
+};
+
+/** All that a Git repository holds. */
+function objectsOf(remote: Remote): Objects {
   const all = remote.raw(['cat-file', '--batch', '--batch-all-objects', '--buffer']);
-  const sums = new Map<string, string>();
+  const found: Objects = { blobs: new Map(), trees: new Map(), roots: new Map() };
   for (let from = 0; from < all.length;) {
     const end = all.indexOf('\n', from);
     const [hash = '', type, size] = all.toString('latin1', from, end).split(' ');
     const content = all.subarray(end + 1, end + 1 + Number(size));
-    if (type === 'blob') sums.set(hash, createHash('sha3-256').update(content).digest('hex'));
+    if (type === 'blob')
+      for (const sum of ['sha1', 'sha3-256'])
+        found.blobs.set(createHash(sum).update(content).digest('hex'), hash);
+    if (type === 'tree') found.trees.set(hash, entriesOf(content));
+    if (type === 'commit') found.roots.set(hash, content.toString('latin1', 5, 45));
     from = end + 1 + Number(size) + 1;
   }
-  return sums;
+  return found;
+}
+
+/** A tree as Git stores it: `MODE NAME`, a zero, twenty bytes of hash. */
+function entriesOf(tree: Buffer) {
+  const entries: { mode: string; name: string; hash: string }[] = [];
+  for (let from = 0; from < tree.length;) {
+    const end = tree.indexOf(0, from);
+    const [mode = '', name = ''] = tree.toString('latin1', from, end).split(/ (.*)/s);
+    entries.push({ mode, name, hash: tree.toString('hex', end + 1, end + 21) });
+    from = end + 21;
+  }
+  return entries;
+}
+
+/** Every file of a tree; other repositories in it are none. */
+function filesIn(objects: Objects, tree: string, folder = ''): Listed[] {
+  return (objects.trees.get(tree) ?? []).flatMap(({ mode, name, hash }) => {
+    const path = `${folder}${name}`;
+    if (mode === '40000') return filesIn(objects, hash, `${path}/`);
+    if (mode === '160000') return [];
+    return [{ path, flag: mode === '120000' ? 'l' : mode === '100755' ? 'x' : '-', blob: hash }];
+  });
 }
 
 /** The same of check-ins, as Fossil's own table of a check-in's files says it. */
-function treesOf(file: string, checkins: readonly string[]): Map<string, string[]> {
-  const found = new Map<string, string[]>(checkins.map((hash) => [hash, []]));
+function treesOf(
+  file: string,
+  checkins: readonly string[],
+): Map<string, { path: string; flag: string; sum: string }[]> {
+  const found = new Map<string, { path: string; flag: string; sum: string }[]>(
+    checkins.map((hash) => [hash, []]),
+  );
   const sql = checkins
     .map(
       (hash) =>
@@ -113,9 +136,69 @@ function treesOf(file: string, checkins: readonly string[]): Map<string, string[
   for (const line of said.split('\n')) {
     const [, hash = '', hex = '', flag = '', sum = ''] =
       /^'?(\w{40,64}) (\w+) (\S+) (\w+)'?$/.exec(line) ?? [];
-    found.get(hash)?.push(`${Buffer.from(hex, 'hex').toString('latin1')} ${flag} ${sum}`);
+    found.get(hash)?.push({ path: Buffer.from(hex, 'hex').toString('latin1'), flag, sum });
   }
   return found;
+}
+
+/**
+ * Compares a mirror with the Fossil repository that it follows, by what git and Fossil's own tables tell. Which commit is which check-in is
+ * what its text says. Besides what `differences` looks at: every date and text, that a branch ref leads to each leaf and a tag ref to whatever
+ * is tagged, that there is no other ref, and what those of names that Git can hold are called.
+ * @param main what the main branch is called there @returns the differences, a line each
+ */
+export function mirrorDifferences(mirror: Remote, file: string, main = 'main'): string[] {
+  const commits = logOf(mirror, '--branches', '--tags');
+  const marks = new Map(commits.map(({ hash, text }) => [hash, originOf(text)]));
+  const wrong = differences(mirror, file, marks);
+  const checkins = new Map(
+    query(
+      file,
+      `SELECT uuid, comment, (coalesce(omtime, mtime) - 2440587.5) * 86400 AS at FROM event JOIN blob ON rid = objid WHERE type = 'ci'`,
+    ).map((row) => [String(row['uuid']), row]),
+  );
+  for (const { hash, at, text } of commits) {
+    const checkin = checkins.get(marks.get(hash) ?? '');
+    const wanted = `${String(checkin?.['comment']).trim()}\n\nFossilOrigin-Name: ${marks.get(hash) ?? '?'}`;
+    if (Buffer.from(text, 'latin1').toString().trim() !== wanted) wrong.push(`${hash} has another text`);
+    if (Math.abs(Number(checkin?.['at']) - Number(at)) > 1) wrong.push(`${hash} has another date`);
+  }
+  const leaves = query(
+    file,
+    `SELECT uuid, value AS name FROM leaf JOIN blob USING (rid) JOIN tagxref USING (rid) JOIN tag USING (tagid)
+     WHERE tagname = 'branch' AND tagtype > 0`,
+  );
+  // A name that was given again belongs to the last.
+  const tags = query(
+    file,
+    `SELECT uuid, substr(tagname, 5) AS name, max(tagxref.mtime) FROM tagxref JOIN tag USING (tagid) JOIN blob USING (rid)
+     JOIN event ON objid = rid WHERE tagname GLOB 'sym-*' AND tagtype = 1 AND type = 'ci' GROUP BY tagname`,
+  );
+  const wanted = [
+    ...namesOf(leaves, main).map((one) => ({ ...one, below: 'refs/heads/' })),
+    ...namesOf(tags, '').map((one) => ({ ...one, below: 'refs/tags/' })),
+  ];
+  const left = new Map(refsOf(mirror));
+  const leadsTo = (ref: string): string => marks.get(left.get(ref) ?? '') ?? '?';
+  for (const { below, name, hash, plain } of wanted.sort((a, b) => Number(b.plain) - Number(a.plain))) {
+    const ref = [...left.keys()].find((one) =>
+      plain ? one === `${below}${name}` : one.startsWith(below) && leadsTo(one) === hash,
+    );
+    if (ref === undefined || leadsTo(ref) !== hash) wrong.push(`${below}${name} does not lead to ${hash}`);
+    left.delete(ref ?? '');
+  }
+  return [...wrong, ...[...left.keys()].map((ref) => `${ref} is too much`)];
+}
+
+/** What is named so. `plain`: Git and a file system that is blind to case can hold it beside the others, and so it stays. */
+function namesOf(rows: readonly Record<string, unknown>[], main: string) {
+  const named = rows.map((row) => ({ hash: String(row['uuid']), name: String(row['name']) }));
+  const calls = named.map(({ hash, name }) => ({ hash, name: name === 'trunk' && main ? main : name }));
+  const alike = Map.groupBy(calls, ({ name }) => name.toLowerCase());
+  return calls.map((one) => ({
+    ...one,
+    plain: alike.get(one.name.toLowerCase())?.length === 1 && /^[a-z0-9](-?[a-z0-9]+)*$/.test(one.name),
+  }));
 }
 
 /**

@@ -1,5 +1,8 @@
-/** A history for `fossil import --git`: four changed files in each check-in, and a branch now and then that is merged later. */
-export function* gitHistory(checkins: number, each = 4): Generator<string> {
+/**
+ * A history for `fossil import --git`: four changed files in each check-in, and a branch now and then that is merged later.
+ * @param files how many different ones there are
+ */
+export function* gitHistory(checkins: number, each = 4, files = 400): Generator<string> {
   const data = (text: string) => `data ${Buffer.byteLength(text)}\n${text}\n`;
   for (let index = 1; index <= checkins; index++) {
     const branch = index % 50 < 5 ? `side-${Math.floor(index / 50)}` : 'master';
@@ -11,6 +14,6 @@ export function* gitHistory(checkins: number, each = 4): Generator<string> {
     if (parent > 0) yield `from :${parent}\n`;
     if (index % 50 === 5 && index > 5) yield `merge :${index - 1}\n`;
     for (let file = 0; file < each; file++)
-      yield `M 100644 inline folder-${index % 10}/f${(index * 7 + file * 13) % 400}\n${data(`line ${index} ${file}\n`.repeat(20))}`;
+      yield `M 100644 inline folder-${index % 10}/f${(index * 7 + file * 13) % files}\n${data(`line ${index} ${file}\n`.repeat(20))}`;
   }
 }

@@ -194,6 +194,9 @@ export async function startSshd() {
       }[may];
       writeFileSync(authorized, `command="${command}",restrict ${publicKey}\n`, { flag: 'a' });
     },
+    /** Nobody answers there from now on, until it is started again. */
+    stop,
+    start,
     /** Another host key, as a new server, or somebody in between, has. */
     changeHostKey: async (): Promise<void> => {
       await stop();

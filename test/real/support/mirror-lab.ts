@@ -36,6 +36,45 @@ export function mirrorLab() {
       state: 'active',
       file: file.slice(paths.data.length + 1),
     });
+  /** A checkout of a repository. */
+  const open = async (file: string, row: Repository) => {
+    const checkout = join(root, `checkout-${count}`);
+    mkdirSync(checkout);
+    const fossil = (...args: string[]) => must(['fossil', ...args], checkout);
+    await fossil('open', file, '--nosync');
+    return {
+      file,
+      row,
+      checkout,
+      fossil,
+      write: (name: string, content: string | Buffer) => {
+        mkdirSync(dirname(join(checkout, name)), { recursive: true });
+        writeFileSync(join(checkout, name), content);
+        // Fossil 2.21 takes a file of the same size and second for unchanged.
+        utimesSync(join(checkout, name), ++clock, clock);
+      },
+      /** Commits all that is in the checkout. @returns the check-in's hash */
+      commit: async (text: string, ...args: string[]) => {
+        await fossil('addremove', '--dotfiles');
+        const said = await fossil(
+          ...[
+            'commit',
+            '--no-warnings',
+            '--allow-empty',
+            '--allow-fork',
+            '--allow-older',
+            '-m',
+            text,
+            ...args,
+          ],
+        );
+        const [, hash] = /New_Version: ([0-9a-f]+)/.exec(said) ?? [];
+        if (hash === undefined) throw new Error(said);
+        return hash;
+      },
+      sql: (text: string) => change(file, text),
+    };
+  };
   return {
     root,
     forge,
@@ -44,47 +83,12 @@ export function mirrorLab() {
     /** A repository that a person works in, in a checkout of their own. */
     async repository() {
       const file = join(paths.repos, `r${count + 1}.fossil`);
-      const checkout = join(root, `checkout-${count + 1}`);
-      mkdirSync(checkout);
       await initRepository(file, join(root, 'home'));
       // As Litestream keeps those that it replicates.
       change(file, 'PRAGMA journal_mode = WAL');
-      const row = enter(file);
-      const fossil = (...args: string[]) => must(['fossil', ...args], checkout);
-      await fossil('open', file, '--nosync');
-      return {
-        file,
-        row,
-        checkout,
-        fossil,
-        write: (name: string, content: string | Buffer) => {
-          mkdirSync(dirname(join(checkout, name)), { recursive: true });
-          writeFileSync(join(checkout, name), content);
-          // Fossil 2.21 takes a file of the same size and second for unchanged.
-          utimesSync(join(checkout, name), ++clock, clock);
-        },
-        /** Commits all that is in the checkout. @returns the check-in's hash */
-        commit: async (text: string, ...args: string[]) => {
-          await fossil('addremove', '--dotfiles');
-          const said = await fossil(
-            ...[
-              'commit',
-              '--no-warnings',
-              '--allow-empty',
-              '--allow-fork',
-              '--allow-older',
-              '-m',
-              text,
-              ...args,
-            ],
-          );
-          const [, hash] = /New_Version: ([0-9a-f]+)/.exec(said) ?? [];
-          if (hash === undefined) throw new Error(said);
-          return hash;
-        },
-        sql: (text: string) => change(file, text),
-      };
+      return open(file, enter(file));
     },
+    open,
     /** A repository that Fossil imports from a stream as `git fast-export` writes it. */
     async imported(stream: AsyncIterable<string | Buffer> | Iterable<string | Buffer>) {
       const file = join(paths.repos, `r${count + 1}.fossil`);
