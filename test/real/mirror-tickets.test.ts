@@ -320,6 +320,52 @@ describe.each(['github', 'gitlab', 'gitea'] as const)('tickets at %s', (kind) =>
     expect(issueOf(hash).title).toBe('Later');
   });
 
+  test('more comments than a page holds are made once, also when the map was lost', async () => {
+    const hash = addTicket(kind, { title: 'Talked about', status: 'Open', icomment: 'word 0' });
+    const words = Array.from({ length: 8 }, (_, n) => `word ${n}`);
+    for (const word of words.slice(1)) changeTicket(kind, hash, { '+icomment': word });
+    expect((await sync(kind)).code).toBe(0);
+    const said = () => issueOf(hash).comments.map((text) => /word \d/.exec(text)?.[0]);
+    // Where the first one stands is the ticket's text's own.
+    const made = said();
+    expect(made).toEqual(words.slice(-made.length));
+    expect(made.length).toBeGreaterThan(6);
+    database('DELETE FROM mirror_issue');
+    changeTicket(kind, hash, { title: 'Talked about much', '+icomment': 'word 9' });
+    host.calls.length = 0;
+    expect((await sync(kind)).code).toBe(0);
+    expect(issueOf(hash).title).toBe('Talked about much');
+    expect(said()).toEqual([...made, 'word 9']);
+    const pages = host.calls.filter(({ key }) =>
+      /^GET .*\{(issue_number|issue_iid|index)\}\/(comments|notes)$/.test(key),
+    );
+    // Gitea gives all comments at once.
+    expect(pages.length).toBeGreaterThanOrEqual(kind === 'gitea' ? 1 : 3);
+  });
+
+  test('in an organization or a group it is made as well, and in no other than was said', async () => {
+    const group = kind === 'gitlab' ? 'team/inner' : `team-${kind}`;
+    host.kept.groups.add('team').add(group);
+    const args = ['--host-kind', kind, '--api', host.url, '--create', '--token-stdin', '--name', 'team'];
+    const add = (whole: string) =>
+      forge.told(secret, 'mirror', 'add', kind, git.url(`${whole}.git`), ...args);
+    const others = await add('strangers/tools');
+    expect(others.code).not.toBe(0);
+    expect(others.stderr).toMatch(/strangers|not found/i);
+    const said = await add(`${group}/tools`);
+    expect(said.code, said.stderr).toBe(0);
+    expect([...host.kept.projects.keys()]).toEqual([path, `${group}/tools`]);
+    expect((await add(`${group}/tools`)).code).toBe(0);
+    expect(host.kept.projects.size).toBe(2);
+    expect((await forge.cli('sync', kind)).code).toBe(0);
+    const head = (of: string): string =>
+      execFileSync('git', ['-C', join(folder, `${of}.git`), 'rev-parse', 'refs/heads/main'], {
+        encoding: 'utf8',
+      });
+    expect(head(`${group}/tools`)).toBe(head(path));
+    await forge.json('mirror', 'remove', kind, 'team', '--yes');
+  });
+
   test('a token that is refused is told, and not tried again before it is mended', async () => {
     const next = `${secret}0`;
     host.setToken(next);

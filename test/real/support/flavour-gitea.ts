@@ -53,7 +53,8 @@ export const gitea: Flavour = {
     const { key, at, query, body } = asked;
     const missing = refusal(404, 'not found');
     const taken = refusal(409, 'The repository with the same name already exists.');
-    const about = repositoryAnswer(kept, asked, { taken, missing });
+    const forbidden = refusal(403, 'Given user is not allowed to create repository in organization.');
+    const about = repositoryAnswer(kept, asked, { taken, missing, forbidden });
     if (about) return about;
     const project = kept.projects.get(`${at['owner']}/${at['repo']}`);
     if (!project) return missing;

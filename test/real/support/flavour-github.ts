@@ -98,7 +98,11 @@ export const github: Flavour = {
       ...{ resource: 'Repository', code: 'custom', field: 'name' },
       message: 'name already exists on this account',
     });
-    const about = repositoryAnswer(kept, asked, { taken, missing });
+    const forbidden = refusal(
+      403,
+      'You need admin access to the organization before adding a repository to it.',
+    );
+    const about = repositoryAnswer(kept, asked, { taken, missing, forbidden });
     if (about) return about;
     const project = kept.projects.get(`${at['owner']}/${at['repo']}`);
     if (!project) return missing;

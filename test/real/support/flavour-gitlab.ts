@@ -29,8 +29,12 @@ const note = (issue: KeptIssue, n: number) => ({
 /** GitLab carries out lines that begin with a slash: whoever sends one has not been careful. */
 const commands = /^\/\w+/m;
 
-/** The namespace of whoever owns the token. */
-const namespace = ({ login }: Kept) => ({ id: 7, name: login, path: login, kind: 'user', full_path: login });
+/** Where projects can be made: below whoever owns the token, and in groups. */
+const namespaces = ({ login, groups }: Kept) =>
+  [login, ...groups].map((whole, n) => {
+    const path = whole.split('/').at(-1) ?? '';
+    return { id: 7 + n, name: path, path, kind: n === 0 ? 'user' : 'group', full_path: whole };
+  });
 
 /** Its description says that a token ends at an instant, its documentation shows a day. */
 const expiry = ({ expires, expiresAs }: Kept): string | null =>
@@ -38,9 +42,9 @@ const expiry = ({ expires, expiresAs }: Kept): string | null =>
 
 function newProjectAnswer(kept: Kept, body: unknown): Answer {
   const { name, path = name, namespace_id: within, visibility } = said(body);
-  if (within !== undefined && within !== namespace(kept).id)
-    return refusal(400, { namespace: ['is not valid'] });
-  const whole = `${kept.login}/${words(path)}`;
+  const above = namespaces(kept).find(({ id }) => id === (within ?? 7));
+  if (!above) return refusal(400, { namespace: ['is not valid'] });
+  const whole = `${above.full_path}/${words(path)}`;
   const taken = ['has already been taken'];
   if (isTaken(kept, whole))
     return refusal(400, { 'project_namespace.name': taken, name: taken, path: taken });
@@ -87,10 +91,10 @@ export const gitlab: Flavour = {
       const token = { id: 1, name: 'x', revoked: false, created_at: when, scopes: ['api'], user_id: 1 };
       return { status: 200, body: { ...token, active: true, expires_at: expiry(kept) } };
     }
-    if (key === 'GET /api/v4/namespaces/{id}')
-      return at['id'] === kept.login
-        ? { status: 200, body: namespace(kept) }
-        : refusal(404, '404 Namespace Not Found');
+    if (key === 'GET /api/v4/namespaces/{id}') {
+      const found = namespaces(kept).find((one) => one.full_path === at['id']);
+      return found ? { status: 200, body: found } : refusal(404, '404 Namespace Not Found');
+    }
     if (key === 'POST /api/v4/projects') return newProjectAnswer(kept, body);
     const project = kept.projects.get(at['id'] ?? '');
     if (!project) return refusal(404, '404 Project Not Found');

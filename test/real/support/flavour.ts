@@ -46,11 +46,11 @@ export function linkHeader(url: URL, { number, last }: Page, rels: readonly stri
   });
 }
 
-/** Repositories and users, which GitHub and Gitea show alike. @param taken what is said when one can't be made */
+/** Repositories and users, which GitHub and Gitea show alike. @param taken what is said when one can't be made @param forbidden in an organization that is another's */
 export function repositoryAnswer(
   kept: Kept,
   { key, at, body }: Asked,
-  { taken, missing }: { taken: Answer; missing: Answer },
+  { taken, missing, forbidden }: { taken: Answer; missing: Answer; forbidden: Answer },
 ): Answer | undefined {
   if (/^GET (\/api\/v1)?\/user$/.test(key)) return { status: 200, body: { login: kept.login } };
   const make = (owner: string): Answer => {
@@ -60,7 +60,8 @@ export function repositoryAnswer(
     return { status: 201, body: { full_name: path } };
   };
   if (key.endsWith('/user/repos')) return make(kept.login);
-  if (key.endsWith('/orgs/{org}/repos')) return make(at['org'] ?? '');
+  if (key.endsWith('/orgs/{org}/repos'))
+    return kept.groups.has(at['org'] ?? '') ? make(at['org'] ?? '') : forbidden;
   if (!key.endsWith('/repos/{owner}/{repo}')) return undefined;
   const path = `${at['owner']}/${at['repo']}`;
   return kept.projects.has(path) ? { status: 200, body: { full_name: path } } : missing;

@@ -35,6 +35,8 @@ export type Kept = {
   projects: Map<string, KeptProject>;
   /** Projects that are there, and that the token may not see. */
   hidden: Set<string>;
+  /** Organizations, at GitLab groups and groups within groups, in which the token may make repositories. */
+  groups: Set<string>;
   /** Whose token it is. */
   login: string;
   /** When the token ends, or never. */
@@ -88,7 +90,8 @@ export async function startIssueHost(
   const description = apiDescription(kind);
   const flavour = flavours[kind];
   const kept: Kept = {
-    ...{ projects: new Map<string, KeptProject>(), hidden: new Set<string>(), base: '' },
+    ...{ projects: new Map<string, KeptProject>(), hidden: new Set<string>() },
+    ...{ groups: new Set<string>(), base: '' },
     ...{ login: options.login ?? 'me', expires: undefined, expiresAs: 'day' },
   };
   const violations: string[] = [];
