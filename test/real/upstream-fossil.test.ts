@@ -7,7 +7,8 @@ import { refuseSilent } from '../../src/mirror/upstream/pull-fossil.ts';
 import { openServer } from '../../src/server.ts';
 import { run } from '../../src/system/run.ts';
 import type { Shown } from './client.ts';
-import { startForge, type TestForge } from './forge.ts';
+import { eventually, startForge, type TestForge } from './forge.ts';
+import { processesOf } from './processes.ts';
 import { commitFile, initRepository, query, serve, type Served } from './support/fossil-lab.ts';
 import { startSilent } from './support/git-servers.ts';
 
@@ -129,6 +130,41 @@ test('a server that says nothing holds nobody up: the hosted repository takes pu
   for (const url of [`http://localhost:${server.port}/nothing-here`, 'http://localhost:1/x'])
     await refuseSilent({ run, config }, { ...ask, url, timeout: 60_000 });
 });
+
+test.each([
+  ['says nothing at all', false],
+  ['says nothing more once it is pulled from', true],
+])(
+  'a server that %s is given up at the deadline, in plain words, and nothing goes on',
+  async (_, polite) => {
+    await using silent = await startSilent({ polite });
+    query(
+      join(forge.root, 'var/lib/fossilrepo/fossilrepo.db'),
+      `UPDATE upstream SET url = 'http://localhost:${silent.port}/project' RETURNING 1`,
+    );
+    const { path } = await forge.json<Shown>('repo', 'show', 'copy');
+    const before = artifacts(path);
+    const atWork = () =>
+      processesOf(forge.root).filter(({ argv }) => /fossil (pull|test-httpmsg)/.test(argv));
+    const syncing = forge.cli('--json', 'sync', 'copy', '--deadline', '20s');
+    await eventually(() => silent.kept() > 0, 20_000, 'it is asked');
+    expect(atWork()).not.toEqual([]);
+    const began = performance.now();
+    const late = await syncing;
+    expect(performance.now() - began).toBeLessThan(40_000);
+    expect(late.code, late.stderr).toBe(1);
+    const { pulled } = JSON.parse(late.stdout) as { pulled: object[] };
+    const error = expect.stringContaining('It was ended at its deadline of 20s.') as string;
+    expect(pulled).toMatchObject([
+      { repository: 'copy', ok: false, busy: false, error, errorKind: 'timeout' },
+    ]);
+    expect(atWork()).toEqual([]);
+    const { upstream } = await forge.json<{ upstream: object }>('upstream', 'show', 'copy');
+    expect(upstream).toMatchObject({ ok: false, error, nextTry: expect.any(String) as string });
+    expect(artifacts(path)).toEqual(before);
+  },
+  120_000,
+);
 
 test('down and up again; an archived repository takes nothing', async () => {
   await forge.json('upstream', 'set', 'copy', url('project', ann()));
