@@ -146,11 +146,14 @@ const issues = () =>
     .project('me/big')
     .issues.map(({ title, comments, open }) => ({ title, comments: comments.length, open }));
 
-/** A command that has to work; the server itself may be at work on the same, and is waited for. */
+/**
+ * A command that has to work. The server itself may be at work on the same, and is waited for; that Fossil now and then finds the file locked is
+ * told as something to be run again.
+ */
 async function asked(...args: string[]): Promise<void> {
   const works = async (): Promise<boolean> => {
     const { code, stdout, stderr } = await forge.cli(...args);
-    const busy = `${stdout}${stderr}`.includes('Another fossilrepo is at work');
+    const busy = /Another fossilrepo is at work|database is locked/.test(`${stdout}${stderr}`);
     if (code !== 0 && !busy) throw new Error(`${args.join(' ')} answered ${code}: ${stdout}${stderr}`);
     return code === 0;
   };
