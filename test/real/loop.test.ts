@@ -4,6 +4,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { pathsUnder } from '../../src/config/paths.ts';
+import { readLoopState } from '../../src/health/loop-state.ts';
 import { litestreamControl } from '../../src/backup/control.ts';
 import { partNames } from '../../src/stack/parts.ts';
 import { eventually, startForge, type TestForge } from './forge.ts';
@@ -73,10 +74,16 @@ describe('a push is in the replica', () => {
 });
 
 test(
-  'ten repositories that nobody uses cost next to nothing, and are not nudged',
+  'ten repositories that nobody uses cost next to nothing, and are not nudged; the canary flies each minute',
   { timeout: 240_000 },
   async () => {
     await using forge = await startForge();
+    const flights = new Map<number, boolean>();
+    // By its file: whoever asked with a command would use the processor.
+    const looking = setInterval(() => {
+      const canary = readLoopState(pathsUnder(forge.root))?.canary;
+      if (canary) flights.set(Date.parse(canary.at), canary.ok);
+    }, 500);
     for (let count = 0; count < 10; count++) await forge.json('repo', 'create', `idle-${count}`);
     // Litestream makes a checkpoint a minute after the last commit.
     await sleep(75_000);
@@ -88,6 +95,15 @@ test(
     const started = performance.now();
     await sleep(60_000);
     watcher.close();
+    clearInterval(looking);
+    const flown = [...flights.keys()];
+    const gaps = [...flown.slice(1), Date.now()].map((at, index) => at - (flown[index] ?? 0));
+    measured(`the canary flew ${flown.length} times, ${Math.max(...gaps)} ms apart at most`);
+    expect(new Set(flights.values())).toEqual(new Set([true]));
+    expect(flown.length).toBeGreaterThanOrEqual(2);
+    // It is thought of every ten seconds, and may take a while.
+    expect(Math.max(...gaps)).toBeLessThan(90_000);
+    expect(Math.min(...gaps.slice(0, -1))).toBeGreaterThan(50_000);
     const seconds = (performance.now() - started) / 1000;
     const used = partNames.map(
       (part, index) => (processorTime(forge.pidOf(part)) - (before[index] ?? 0)) / seconds / 10,
