@@ -99,10 +99,27 @@ db.commit()`;
       }
     }
     // Not by the loader either.
-    const loader = await guest.run(
-      `nsenter -t ${pids['repositories'] ?? ''} -m -- $(echo /usr/lib/*-linux-gnu/ld-linux-*.so.*) /bin/true`,
-    );
-    expect(loader.code).not.toBe(0);
+    const loader = '$(echo /usr/lib/*-linux-gnu/ld-linux-*.so.*)';
+    await guest.must(`${loader} /bin/true`);
+    const loaded = await guest.run(`nsenter -t ${pids['repositories'] ?? ''} -m -- ${loader} /bin/true`);
+    expect(loaded.stderr).toContain('failed to map segment');
+  });
+
+  test('nor what was written where Fossil may write', async () => {
+    const pid = (await mainPids(guest))['repositories'] ?? '';
+    const inside = `nsenter -t ${pid} -m --`;
+    const loader = '$(echo /usr/lib/*-linux-gnu/ld-linux-*.so.*)';
+    const home = '/var/lib/fossilrepo/home/fossil';
+    for (const folder of ['/data/repos', home, '/tmp', '/var/tmp', '/dev/shm']) {
+      // Into the folder as the unit has it. What is no repository is soon moved away.
+      const copy = `${folder}/program`;
+      const put = `install -m 755 -o fossil /bin/true /proc/${pid}/root${copy}`;
+      const ran = await guest.run(`${put} && ${inside} ${copy}`);
+      expect(ran.stderr, folder).toContain(`failed to execute ${copy}: Permission denied`);
+      const loaded = await guest.run(`${put} && ${inside} ${loader} ${copy}`);
+      expect(loaded.stderr, folder).toContain('failed to map segment');
+      await guest.run(`rm -f /proc/${pid}/root${copy}`);
+    }
   });
 
   test("Fossil's user reads neither secrets nor the management database, the trash or the replica", async () => {
