@@ -1,7 +1,9 @@
 import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { refuseSilent } from '../../src/mirror/upstream/pull-fossil.ts';
 import { openServer } from '../../src/server.ts';
@@ -47,6 +49,37 @@ afterAll(async () => {
 
 const artifacts = (path: string) => query(path, 'SELECT uuid FROM blob WHERE size >= 0 ORDER BY uuid');
 const pull = (name: string) => forge.cli('--json', 'upstream', 'pull', name);
+
+test('what comes while others write is brought all the same', async () => {
+  const shown = await forge.json<Shown>(
+    'repo',
+    'create',
+    'busy',
+    '--follow',
+    '--from',
+    url('project', ann()),
+  );
+  await commit('project', `busy-${Date.now()}.txt`, 'more\n');
+  // Whoever writes has the lock nine tenths of the time: SQLite doesn't wait for it in a transaction that has read.
+  const writer = new Worker(
+    `const { DatabaseSync } = require('node:sqlite');
+     const { workerData, parentPort } = require('node:worker_threads');
+     const database = new DatabaseSync(workerData, { timeout: 10_000 });
+     const wait = (ms) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+     for (const until = Date.now() + 4_000; Date.now() < until; wait(10)) {
+       database.exec('BEGIN IMMEDIATE');
+       parentPort.postMessage('locked');
+       wait(90);
+       database.exec('COMMIT');
+     }
+     database.close();`,
+    { eval: true, workerData: shown.path },
+  );
+  const ended = once(writer, 'exit');
+  await once(writer, 'message');
+  expect(await forge.json('upstream', 'pull', 'busy')).toMatchObject({ ok: true, came: { checkins: 1 } });
+  await ended;
+});
 
 test('a Fossil upstream with a password is followed, and only artifacts come', async () => {
   const shown = await forge.json<Shown & { upstream: string }>(

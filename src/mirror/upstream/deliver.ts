@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { administratorLogin } from '../../access/administrator.ts';
 import { OperatorError } from '../../errors.ts';
 import { alone, type Forge } from '../../forge.ts';
@@ -11,6 +12,9 @@ import { UpstreamError } from './error.ts';
 
 /** How long it may take until everything is in the hosted repository. Milliseconds. */
 const deadline = 3_600_000;
+
+/** For how long others may come in between. Milliseconds. */
+const patience = 30_000;
 
 /**
  * Brings what a file on this machine has into a hosted repository, as Fossil brings it: artifacts only, no settings, no users. Done again it
@@ -37,7 +41,13 @@ export async function deliver(
       user: administratorLogin,
       home: home.path,
     });
-    const { problem } = readPull(await forge.run({ ...pull, timeout: deadline, signal }), false);
+    const bring = async () =>
+      readPull(await forge.run({ ...pull, timeout: deadline, signal }), false).problem;
+    let problem = await bring();
+    for (const until = Date.now() + patience; isLocked(problem) && Date.now() < until;) {
+      await sleep(250);
+      problem = await bring();
+    }
     forgetPeer(file);
     const missing = notDelivered(from, file);
     if (problem === undefined && missing.length === 0) return;
@@ -48,6 +58,12 @@ export async function deliver(
     );
   });
 }
+
+/**
+ * Fossil reads before it writes, and SQLite then waits for no other writer: it says so at once, and nothing came
+ * (sqlite3BtreeBeginTrans calls the busy handler only where nothing was read).
+ */
+const isLocked = (problem: string | undefined): boolean => problem?.includes('database is locked') === true;
 
 export const archived = (name: string): UpstreamError =>
   new UpstreamError('archived', `${name} is archived: it takes nothing from its upstream.`, {
