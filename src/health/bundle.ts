@@ -15,7 +15,7 @@ export type BundleSeen = {
   left: readonly string[];
 };
 
-/** Root looks every five minutes, and a server may sleep. Milliseconds. */
+/** Root looks every minute, and a server may sleep. Milliseconds. */
 const stale = 15 * 60_000;
 /** How long a new bundle may take into the replica. Milliseconds. */
 const late = 10 * 60_000;
