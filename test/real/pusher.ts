@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { chownSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -85,12 +85,18 @@ export async function startPusher(forge: TestForge, name: string, { pushing = tr
     /** What somebody with a shell on the server does to the live file with Fossil. */
     byHand: async (command: string, ...input: string[]) => {
       const as = process.getuid?.() === 0 ? statSync(shown.path) : undefined;
-      await run({
-        argv: ['fossil', command, ...(command === 'sql' ? ['-R'] : []), shown.path],
-        env: { HOME: tmpdir(), USER: 'admin' },
-        input: input.join('\n'),
-        ...(as && { as: { uid: as.uid, gid: as.gid } }),
-      });
+      const home = mkdtempSync(join(tmpdir(), 'by-hand-'));
+      if (as) chownSync(home, as.uid, as.gid);
+      try {
+        await run({
+          argv: ['fossil', command, ...(command === 'sql' ? ['-R'] : []), shown.path],
+          env: { HOME: home, USER: 'admin' },
+          input: input.join('\n'),
+          ...(as && { as: { uid: as.uid, gid: as.gid } }),
+        });
+      } finally {
+        rmSync(home, { recursive: true });
+      }
     },
     /** The acknowledged commits that the server's file lacks. */
     lostLive: () => has(shown.path, acknowledged),
