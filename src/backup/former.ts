@@ -27,10 +27,14 @@ export type FormerServer = {
 /** Its configuration, secrets, certificates, as of `sealedAt`; `recipient` is the public half of the key that opened them. */
 export type FormerSecrets = { bundle: Bundle; sealedAt: Date; recipient: string };
 
-/** A repository of it. `bytes` is its size, `toRead` what has to be read for it; `error` why it can't be brought back. */
+/**
+ * A repository of it. `bytes` is its size, `toRead` what has to be read for it, `takenAt` from when its state is; `error` why it can't be
+ * brought back.
+ */
 export type FormerRepository = Pick<Repository, 'id' | 'name' | 'state'> & {
   bytes: number;
   toRead: number;
+  takenAt: Date | null;
   error: string | null;
 };
 
@@ -108,13 +112,17 @@ export async function surveyFormer(
       const known = knownTxid(store, id, beside);
       const { moment } = await findRemote(source, `repos/${id}`, { at, known });
       const toRead = moment.files.reduce((sum, { bytes }) => sum + bytes, 0);
-      return { id, name, state, bytes: moment.databaseBytes, toRead, error: null };
+      const { databaseBytes, takenAt } = moment;
+      return { id, name, state, bytes: databaseBytes, toRead, takenAt, error: null };
     } catch (error) {
-      return { id, name, state, bytes: 0, toRead: 0, error: messageOf(error) };
+      return { id, name, state, bytes: 0, toRead: 0, takenAt: null, error: messageOf(error) };
     }
   };
   const rows = allRepositories(store).filter(({ state }) => state !== 'creating');
-  return { window, repositories: await pMap(rows, one, { concurrency: 16 }), marked: beside.size > 0 };
+  const repositories = await pMap(rows, one, { concurrency: 16 });
+  const last = Math.max(...[window.to, ...repositories.map(({ takenAt }) => takenAt)].map(Number));
+  const to = window.to && new Date(last);
+  return { window: { ...window, to }, repositories, marked: beside.size > 0 };
 }
 
 const highWaterOf = ({ config, secrets, instance }: ReplicaSource) =>

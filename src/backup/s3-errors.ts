@@ -82,7 +82,10 @@ function unreachable(endpoint: string, error: unknown): [string, string] | undef
   const codes = codesOf(error);
   const has = (pattern: RegExp) => codes.find((code) => pattern.test(code));
   if (has(/ENOTFOUND|EAI_AGAIN/))
-    return [`The name of ${endpoint} can't be found.`, 'Correct replica.endpoint, or see whether DNS works.'];
+    return [
+      `The name of ${endpoint} can't be found.`,
+      'Correct --endpoint (replica.endpoint), or see whether DNS works.',
+    ];
   if (has(/ECONNREFUSED|ECONNRESET|EHOSTUNREACH|ENETUNREACH|ETIMEDOUT|EPIPE/))
     return [
       `${endpoint} can't be reached.`,

@@ -71,7 +71,10 @@ export async function installFrom(options: GlobalOptions, flags: FromFlags): Pro
   }
   await applyAlone(server, (await planServer(server, configText, { keys })).steps);
   await restartSsh(server);
-  await prove(options, { brought });
+  await prove(options, {
+    also: { brought },
+    next: `fossilrepo backup verify, and turn ${owner.hostname} off for good, should it run anywhere`,
+  });
   return true;
 }
 

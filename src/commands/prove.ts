@@ -23,10 +23,13 @@ const lookedWithin = 15_000;
 /**
  * Proves from outside that the server works (clone, push, found in the replica), then says where it is and, once, the
  * administrator's password and the recovery key.
- * @param also goes into the JSON
+ * @param told.also goes into the JSON @param told.next what whoever reads it does next
  * @throws OperatorError with what doesn't work
  */
-export async function prove(options: GlobalOptions, also: object = {}): Promise<void> {
+export async function prove(
+  options: GlobalOptions,
+  { also = {}, next = 'fossilrepo repo create NAME' }: { also?: object; next?: string } = {},
+): Promise<void> {
   const server = openServer(options);
   // As who called: what comes after may not read what is sealed here.
   const recoveryKey = await firstRecoveryKey(server.paths);
@@ -35,7 +38,7 @@ export async function prove(options: GlobalOptions, also: object = {}): Promise<
     await untilWorking(() => withLock(forge.paths, 'changes', patience, () => ensureCanary(forge)));
     await untilWorking(() => flyCanary(forge));
     const findings = await untilHealthy(forge);
-    await report(forge, recoveryKey, also);
+    await report(forge, recoveryKey, also, next);
     await bringBundle(forge);
     if (recoveryKey !== undefined) await untilLooked(forge);
     for (const { what, next } of findings) forge.out.warn(`${what} ${next}`);
@@ -62,7 +65,12 @@ async function untilLooked({ paths }: Forge): Promise<void> {
 }
 
 /** `recoveryKey` is of this run alone: nothing was sent that is sealed to one which was made before and not shown. */
-async function report(forge: Forge, recoveryKey: RecoveryKey | undefined, also: object): Promise<void> {
+async function report(
+  forge: Forge,
+  recoveryKey: RecoveryKey | undefined,
+  also: object,
+  next: string,
+): Promise<void> {
   const { config, store, out } = forge;
   const url = forgeUrl(config);
   const password = await firstPassword(store);
@@ -80,7 +88,7 @@ async function report(forge: Forge, recoveryKey: RecoveryKey | undefined, also: 
           `The recovery key is ${recoveryKey.identity.reveal()}`,
           "It is shown this once: keep it off this machine. Without it the server's secrets can't be brought back from the replica.",
         ]),
-    'Next: fossilrepo repo create NAME',
+    `Next: ${next}`,
   ];
   const admin = { login: administratorLogin, ...(password !== undefined && { password: password.reveal() }) };
   const key = recoveryKey && { recoveryKey: recoveryKey.identity.reveal() };

@@ -22,8 +22,12 @@ export function checkFlags(names: readonly string[], flags: RestoreFlags): void 
     ],
     [flags.all === names.length > 0, 'Name the repositories, or say --all.'],
     [
-      (flags.undo || flags.redo) && (flags.all || flags.into !== undefined),
-      '--undo takes back the last restore of the repositories that are named, in their place, and --redo brings it again.',
+      (flags.undo || flags.redo) && flags.all,
+      'Name the repositories for --undo and --redo: restore --all says at its end with which command all of it is taken back.',
+    ],
+    [
+      (flags.undo || flags.redo) && flags.into !== undefined,
+      '--undo and --redo bring what was there before into its place; --into is for --at.',
     ],
     [
       flags.into !== undefined && (flags.as !== undefined || flags.inTrash || flags.shun),

@@ -45,6 +45,7 @@ export function report(
       ...already.map(({ text }) => text),
       ...failed.map(({ name, error }) => `${name} was not restored: ${error}`),
       ...done.map((one) => `${one.name} is restored. ${describeFormer(one)}`),
+      ...wayBack(done),
       ...unfinished,
       // Done once more, the others would be kept for --undo as they are now.
       ...(failed.length > 0 && done.length > 0
@@ -54,4 +55,13 @@ export function report(
   );
   answerFor(already.length + done.length + failed.length, failed.length);
   if (unfinished.length > 0) process.exitCode = exitCodes.partly;
+}
+
+/** Of several, one command for all of them. */
+function wayBack(done: readonly Done[]): string[] {
+  const back = done.filter(({ undo }) => undo !== null);
+  const flag = back[0]?.undo?.split(' ').at(-1) ?? '';
+  return back.length < 2
+    ? []
+    : [`To take all of it back: fossilrepo restore ${back.map(({ name }) => name).join(' ')} ${flag}`];
 }

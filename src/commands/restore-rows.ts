@@ -52,6 +52,11 @@ function chosen(forge: Pick<Forge, 'store'>, nameOrId: string): Repository {
   const row = findRepository(forge.store, nameOrId) ?? findRepositoryById(forge.store, nameOrId);
   if (row?.state === 'active') return row;
   if (row?.state === 'creating') throw new OperatorError(`${nameOrId} is only being made.`, { exit: 'busy' });
+  if (row === undefined && listTrashed(forge.store, nameOrId).length === 0)
+    throw new OperatorError(`There is no repository ${nameOrId}, in service or in the trash.`, {
+      next: 'fossilrepo repo list shows those in service, with --trash the deleted ones.',
+      exit: 'usage',
+    });
   return getTrashed(forge, nameOrId);
 }
 

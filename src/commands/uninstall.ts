@@ -50,7 +50,7 @@ export async function uninstall(options: GlobalOptions, flags: Flags): Promise<v
   const gone = remains.replica.is === 'removed' && remains.folders.length === 0;
   server.out.result(
     { removed: steps.length, remains },
-    gone ? 'All is gone.' : `${flags.purge ? 'All else is gone' : 'Removed'}.\n${kept}`,
+    gone ? 'All is gone.' : `${flags.purge ? 'All else of fossilrepo is gone' : 'Removed'}.\n${kept}`,
   );
 }
 

@@ -522,8 +522,19 @@ describe.each(['directory', 's3'])('restore from a replica in a %s', (kind) => {
     const { id } = await forge.json<Shown>('repo', 'show', 'one');
     const twice = await forge.json<Planned>('restore', 'one', id, '--at', at.toISOString(), '--dry-run');
     expect(twice.repositories).toHaveLength(1);
-    const all = await forge.cli('--json', 'restore', '--all', '--at', at.toISOString(), '--yes');
+    const all = await forge.cli('restore', '--all', '--at', at.toISOString(), '--yes');
     expect(all.code, all.stdout + all.stderr).toBe(0);
     expect(all.stderr).toContain('three');
+    const [, names = ''] =
+      /^To take all of it back: fossilrepo restore (.*\bone\b.*) --undo$/m.exec(all.stdout) ?? [];
+    const undone = await forge.cli('restore', ...names.split(' '), '--undo', '--yes');
+    expect(undone.code, undone.stdout + undone.stderr).toBe(0);
+    expect(undone.stdout).toMatch(/^To take all of it back: fossilrepo restore .* --redo$/m);
+    const unnamed = await forge.cli('restore', '--all', '--undo');
+    expect(unnamed.code).toBe(2);
+    expect(unnamed.stderr).toContain('Name the repositories for --undo');
+    const mistyped = await forge.cli('restore', 'noe', '--at', 'now', '--yes');
+    expect(mistyped.code).toBe(2);
+    expect(mistyped.stderr).toContain('There is no repository noe, in service or in the trash.');
   });
 });

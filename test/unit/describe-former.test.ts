@@ -17,6 +17,7 @@ const repository = (name: string, more: Partial<FormerRepository> = {}): FormerR
   state: 'active',
   bytes: 60_000_000,
   toRead: 20_000_000,
+  takenAt: null,
   error: null,
   ...more,
 });
