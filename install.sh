@@ -166,7 +166,7 @@ npm_packages() {
   if npm_there "$new"; then return; fi
   # The stamp goes first and comes last: a folder without it is never believed.
   rm -f "$new/node_modules/.fossilrepo" && rm -rf "$new/node_modules" &&
-    env -C "$new" "$new/$node" "$new/$npm" ci --omit=dev --ignore-scripts --no-progress --no-update-notifier --cache "$new/.npm" &&
+    env -C "$new" NODE_DISABLE_COMPILE_CACHE=1 "$new/$node" "$new/$npm" ci --omit=dev --ignore-scripts --no-progress --no-update-notifier --cache "$new/.npm" &&
     rm -rf "$new/.npm" && npm_stamp "$new" >"$new/node_modules/.fossilrepo"
 }
 

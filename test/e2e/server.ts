@@ -23,7 +23,7 @@ export const inventory = `
     ! -name '*.pyc' ! -name __pycache__ ! -path '/etc/*-' ! -path /etc/.pwd.lock ! -path /etc/ld.so.cache ! -path /etc/hosts ! -path '/var/log/*tmp*' \\
     ! -path '/var/log/lastlog' ! -path '/var/log/faillog' -printf '%p %M %u:%g\\n' | sort
   sort /etc/passwd /etc/shadow /etc/group /etc/gshadow /etc/nsswitch.conf
-  ls -d /run/fossilrepo* 2>/dev/null
+  ls -d /run/fossilrepo* /tmp/*node* /tmp/*npm* 2>/dev/null
   systemctl list-unit-files --no-legend --no-pager | sort
   systemctl list-units --all --no-legend --no-pager --plain --state=failed,not-found 'fossilrepo*'`;
 
