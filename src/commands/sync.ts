@@ -104,8 +104,8 @@ function report(
 const nothingToDo = (store: Forge['store']): string =>
   `nothing to do: mirrors up to date: ${servedMirrors(store).length}`;
 
-const describePull = ({ repository, url, ok, came, error }: PullResult): string =>
-  `- ${repository} from ${url}: ${ok ? describeCame(came) || 'nothing new' : (error ?? '')}`;
+const describePull = ({ repository, url, ok, came, error, next }: PullResult): string =>
+  `- ${repository} from ${url}: ${ok ? describeCame(came) || 'nothing new' : [error, next].filter(Boolean).join(' ')}`;
 
 function describe(result: SyncResult): string {
   const { repository, mirror, ok, pushed, commits, bytes, error, overwrote, parts } = result;

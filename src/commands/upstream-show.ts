@@ -1,5 +1,6 @@
 import { type Forge, withForge } from '../forge.ts';
 import { type DescribedUpstream, describeUpstream } from '../mirror/upstream/describe.ts';
+import { afterRewrite } from '../mirror/upstream/error.ts';
 import type { GlobalOptions } from '../server.ts';
 import { findGitImport, importedRefs } from '../store/git-imports.ts';
 import { getRepository } from '../store/repositories.ts';
@@ -46,6 +47,7 @@ function lines(one: DescribedUpstream): string[] {
     ...(one.error === null
       ? []
       : [`error           ${one.error}`, `failing since   ${when(one.failingSince, '')}`]),
+    ...(one.errorKind === 'rewritten' ? [`to be done      ${afterRewrite(one.repository)}`] : []),
     `next try        ${when(one.nextTry, 'not by itself: something has to be mended first')}`,
   ];
 }

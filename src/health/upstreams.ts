@@ -1,4 +1,5 @@
 import type { Forge } from '../forge.ts';
+import { afterRewrite } from '../mirror/upstream/error.ts';
 import { findRepositoryById } from '../store/repositories.ts';
 import { servedUpstreams, type Upstream } from '../store/upstreams.ts';
 import { levelOf } from './failing.ts';
@@ -7,7 +8,7 @@ import type { Finding } from './finding.ts';
 /** How one upstream stands. */
 export type UpstreamSeen = Pick<
   Upstream,
-  'url' | 'error' | 'failingSince' | 'nextTryAt' | 'everyMs' | 'triedAt' | 'createdAt'
+  'url' | 'error' | 'errorKind' | 'failingSince' | 'nextTryAt' | 'everyMs' | 'triedAt' | 'createdAt'
 > & {
   /** The repository's name. */
   repository: string;
@@ -46,7 +47,7 @@ export function overdueFindings(seen: readonly UpstreamSeen[], now: number): Fin
 
 /** What can't be followed: red after a day. */
 export const upstreamFindings = (seen: readonly UpstreamSeen[], now: number): Finding[] =>
-  seen.flatMap(({ repository, url, error, failingSince, nextTryAt }): Finding[] =>
+  seen.flatMap(({ repository, url, error, errorKind, failingSince, nextTryAt }): Finding[] =>
     error === null
       ? []
       : [
@@ -55,9 +56,11 @@ export const upstreamFindings = (seen: readonly UpstreamSeen[], now: number): Fi
             about: repository,
             what: `${repository} does not follow ${url}: ${error}`,
             next:
-              nextTryAt === null
-                ? `It is not tried again by itself. Mend it there, or set it anew: fossilrepo upstream set ${repository} URL`
-                : `It is tried again by itself; fossilrepo upstream show ${repository} says when. At once: fossilrepo sync ${repository}`,
+              errorKind === 'rewritten'
+                ? afterRewrite(repository)
+                : nextTryAt === null
+                  ? `It is not tried again by itself. Mend it there, or set it anew: fossilrepo upstream set ${repository} URL`
+                  : `It is tried again by itself; fossilrepo upstream show ${repository} says when. At once: fossilrepo sync ${repository}`,
           },
         ],
   );

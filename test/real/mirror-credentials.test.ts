@@ -206,6 +206,7 @@ test('a deploy key is made, waits until it is installed, and works; another host
   const early = await forge.cli('mirror', 'add', 'keys', address, '--name', 'ssh');
   expect(early.code).toBe(1);
   expect(early.stderr).toContain('refused the credential');
+  expect(early.stderr).toContain('Install the deploy key there');
   sshd.authorize(said.stdout.trim());
   const now = await forge.cli('mirror', 'add', 'keys', address, '--name', 'ssh');
   expect(now.code, now.stderr).toBe(0);

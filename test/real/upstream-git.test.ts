@@ -205,6 +205,11 @@ test('a history that was rewritten changes nothing, until it is accepted', async
   }
   const { upstream } = await forge.json<{ upstream: Record<string, unknown> }>('upstream', 'show', 'forced');
   expect(upstream).toMatchObject({ ok: false, errorKind: 'rewritten' });
+  const whatToType = 'fossilrepo upstream accept forced';
+  for (const asked of [['upstream', 'show', 'forced'], ['sync', 'forced'], ['status']]) {
+    const said = await forge.cli(...asked);
+    expect(said.stdout + said.stderr, asked.join(' ')).toContain(whatToType);
+  }
   expect((await forge.cli('upstream', 'accept', 'forced')).code).toBe(2);
   expect(await forge.json('upstream', 'accept', 'forced', '--yes')).toMatchObject({ came: { checkins: 2 } });
   expect(compare(one, shown)).toEqual(['4 check-ins for 4 commits'].slice(1));

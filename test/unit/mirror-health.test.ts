@@ -140,6 +140,7 @@ test('a request that nobody takes is noticed, however often it is repeated', () 
 test('upstreams that nobody looks at are noticed', () => {
   const times = {
     error: null,
+    errorKind: null,
     failingSince: null,
     nextTryAt: null,
     everyMs: hour,

@@ -82,6 +82,12 @@ const explanations: readonly (readonly [RegExp, RemoteErrorKind, string, string]
     'Give a token at the terminal or with --token-stdin; where the host wants a name with it, say --user.',
   ],
   [
+    /Permission denied \([^)]*publickey/,
+    'credential',
+    'HOST refused the credential',
+    'Install the deploy key there, with the right to push where it is a mirror, and try again; or give another credential.',
+  ],
+  [
     /Authentication failed for|Permission denied \(|error: 401|Too many authentication failures/,
     'credential',
     'HOST refused the credential',

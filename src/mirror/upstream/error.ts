@@ -19,3 +19,7 @@ export class UpstreamError extends OperatorError {
     this.kind = kind;
   }
 }
+
+/** What to do about a history that was rewritten. @param repository the name of the one that follows it */
+export const afterRewrite = (repository: string): string =>
+  `Ask its owners. To take the new history beside the old one: fossilrepo upstream accept ${repository}`;

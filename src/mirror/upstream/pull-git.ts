@@ -20,7 +20,7 @@ import type { Came, PullOptions } from './came.ts';
 import { nothing } from './came.ts';
 import { remoteOf } from './credential.ts';
 import { deliver } from './deliver.ts';
-import { UpstreamError } from './error.ts';
+import { afterRewrite, UpstreamError } from './error.ts';
 import { fetchRefs } from './fetch.ts';
 import { openHosted } from './hosted.ts';
 import { importGit } from './import-git.ts';
@@ -47,7 +47,9 @@ export async function pullGit(
       const there = await listRemote(git);
       if (isSame(there, state.last) && !state.intended) return undefined;
       if (there.size === 0 && state.last.size > 0)
-        throw new UpstreamError('rewritten', `${upstream.url} has no branch any more; nothing was changed.`);
+        throw new UpstreamError('rewritten', `${upstream.url} has no branch any more; nothing was changed.`, {
+          next: 'Ask its owners.',
+        });
       makeUpstreamFolder(paths, row.id);
       return await fetchRefs(git, folder);
     },
@@ -57,7 +59,7 @@ export async function pullGit(
   const finished = state.intended ? await step(forge, row, folder, state.intended, options) : nothing;
   const now = stateOf(forge, row);
   if (isSame(refs, now.last)) return finished;
-  if (!options.acceptRewrite) await refuseRewritten(forge, folder, now, refs, upstream.url);
+  if (!options.acceptRewrite) await refuseRewritten(forge, row, folder, now, refs, upstream.url);
   const came = await step(forge, row, folder, { at: Date.now(), refs }, options);
 
   return {
@@ -140,6 +142,7 @@ const isSame = (one: ImportedRefs, other: ImportedRefs): boolean =>
 /** @throws UpstreamError (rewritten) naming each branch that no longer leads to what was taken from it */
 async function refuseRewritten(
   { run }: Forge,
+  { name }: Pick<Repository, 'name'>,
   folder: string,
   { last, main }: State,
   refs: ImportedRefs,
@@ -167,8 +170,6 @@ async function refuseRewritten(
   throw new UpstreamError(
     'rewritten',
     `The history at ${url} was rewritten, and nothing was taken: ${rewritten.slice(0, 10).join('; ')}.`,
-    {
-      next: 'Ask its owners. fossilrepo upstream accept takes the new history beside the old one.',
-    },
+    { next: afterRewrite(name) },
   );
 }
