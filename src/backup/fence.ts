@@ -28,11 +28,19 @@ export function setFence(store: Store, fence: Fence): void {
 
 /** @throws OperatorError while the fence is up */
 export function refuseWhileFenced(forge: Fenced): void {
-  if (isFenced(forge))
+  if (!isFenced(forge)) return;
+  if (fenceOf(forge.store) === 'asking' && !isElsewhere(forge.store, forge.config.replica))
     throw new OperatorError(
-      'Nothing may be written to the replica now: it is not ours, not there, or not begun with yet.',
-      { next: 'fossilrepo status says why and what to do.' },
+      'Nothing may be written to the replica yet: whether a copy of this server runs is being asked, as after each boot.',
+      {
+        next: 'Run it again in twelve seconds; should it say the same then, fossilrepo status says why.',
+        exit: 'busy',
+      },
     );
+  throw new OperatorError(
+    'Nothing may be written to the replica now: it is not ours, not there, or not begun with yet.',
+    { next: 'fossilrepo status says why and what to do.' },
+  );
 }
 
 type Where = Pick<Forge['config']['replica'], 'url' | 'endpoint'>;

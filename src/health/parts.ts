@@ -29,7 +29,7 @@ export async function probeParts(forge: Pick<Forge, 'config' | 'paths' | 'litest
         what: `${part} does not answer: ${messageOf(answer.reason)}`,
         next: isUntrusted(answer.reason)
           ? 'Its certificate is not of an authority that this server knows. fossilrepo apply publishes an authority of its own; what became of a public certificate says fossilrepo logs edge.'
-          : `It is restarted by itself. Read why it ended with: fossilrepo logs ${part}`,
+          : `It is restarted by itself, unless somebody stopped it: then fossilrepo start ${part}. Read why it ended with: fossilrepo logs ${part}`,
       },
     ];
   });
