@@ -7,7 +7,7 @@ import { beforeAll, afterAll, expect, test } from 'vitest';
 import { type MirrorCache, refreshCache } from '../../src/mirror/export/cache.ts';
 import { compareWithGit } from '../../src/mirror/compare/compare.ts';
 import { wantedRefs } from '../../src/mirror/export/refs.ts';
-import { type MirrorLab, mirrorLab } from './support/mirror-lab.ts';
+import { type MirrorLab, mirrorLab, oddNames } from './support/mirror-lab.ts';
 
 let lab: MirrorLab;
 beforeAll(() => {
@@ -54,20 +54,7 @@ test('trees, modes, names, texts, dates and parents are exact, also when they co
   const repository = await lab.repository();
   const { fossil, write, commit, checkout } = repository;
   await fossil('settings', 'allow-symlinks', 'on');
-  const names = [
-    'plain',
-    'with space',
-    'a "quote"',
-    '"leading',
-    "it's",
-    'ünï/cödé',
-    'trailing ',
-    'CASE',
-    'case',
-    '-dash',
-    'back\\slash',
-  ];
-  for (const name of names) write(name, `${name}\n`);
+  for (const name of oddNames) write(name, `${name}\n`);
   write('empty', '');
   write('no end', 'no line end');
   write('binary', Buffer.from([0, 255, 10, 13, 0, 128]));

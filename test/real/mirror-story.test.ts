@@ -13,7 +13,7 @@ import { gitHistory } from './support/git-history.ts';
 import { makeRemote, oddHistory, type Remote } from './support/git-remote.ts';
 import { startGitHttp, startSshd } from './support/git-servers.ts';
 import { startIssueHost } from './support/issue-host.ts';
-import { type MirrorLab, mirrorLab } from './support/mirror-lab.ts';
+import { type MirrorLab, mirrorLab, oddNames } from './support/mirror-lab.ts';
 import { placesOf, watchPlacesOf } from './support/places-of.ts';
 
 /** Made here, so that no environment and no file has them before. */
@@ -73,20 +73,9 @@ async function oddProject() {
   const { file, row } = await lab.imported(gitHistory(5_000, 1, 40));
   const made = await lab.open(file, row);
   const { fossil, write, commit } = made;
-  const odd = [
-    'with space',
-    'a "quote"',
-    "it's",
-    'ünï/cödé',
-    'trailing ',
-    'CASE',
-    'case',
-    '-dash',
-    'back\\slash',
-  ];
   await fossil('settings', 'allow-symlinks', 'on');
   await fossil('update', 'master');
-  for (const name of odd) write(name, `${name}\n`);
+  for (const name of oddNames) write(name, `${name}\n`);
   write('binary', Buffer.from([0, 255, 10, 13, 0, 128]));
   write('run', '#!/bin/sh\n');
   chmodSync(join(made.checkout, 'run'), 0o755);

@@ -12,6 +12,21 @@ import { openStore } from '../../../src/store/store.ts';
 import { cleanEnvironment, run } from '../../../src/system/run.ts';
 import { initRepository } from './fossil-lab.ts';
 
+/** Names of files that Fossil takes and that somebody on the way to Git could take for something else. */
+export const oddNames = [
+  'plain',
+  'with space',
+  'a "quote"',
+  '"leading',
+  "it's",
+  'ünï/cödé',
+  'trailing ',
+  'CASE',
+  'case',
+  '-dash',
+  'back\\slash',
+] as const;
+
 /** What mirroring needs of a server, below a folder, and real repositories in it. */
 export type MirrorLab = ReturnType<typeof mirrorLab>;
 
