@@ -10,6 +10,7 @@ import { listRepositories, type Repository } from '../store/repositories.ts';
 import { readIfThere, writeAtomic } from '../system/files.ts';
 import { failedAs } from './control.ts';
 import { isFenced, refuseWhileFenced } from './fence.ts';
+import { saveHighWater } from './high-water.ts';
 import { managementId, partKey, partOf, replicaPlace, replicaUrl, transactionsOf } from './location.ts';
 import { openReplicaStore } from './open.ts';
 import { takenOut } from './taken-out.ts';
@@ -71,7 +72,7 @@ export async function replicateNow(
 
 /**
  * Stops replicating a repository whose name is closed, when all of it is in the replica: Litestream sends the rest as it lets go, and
- * the storage itself is asked for it.
+ * the storage itself is asked for it. How far it is there is written down at once, since nobody looks at it from here on.
  * @throws OperatorError when it isn't there; it is replicated as before then
  */
 export async function finishReplicating(
@@ -88,7 +89,10 @@ export async function finishReplicating(
   const key = partKey(instance, `repos/${repository.id}`);
   const store = openReplicaStore(config.replica, secrets.storage);
   try {
-    if (why === undefined && (await inReplica(store, replicaPlace(config.replica), key, txid))) return;
+    if (why === undefined && (await inReplica(store, replicaPlace(config.replica), key, txid))) {
+      if (txid > 0) saveHighWater(forge.store, new Map([[repository.id, txid]]));
+      return;
+    }
     throw new OperatorError(
       why ?? `Transaction ${txid} of ${file} is not in the replica, though Litestream sent it.`,
       {

@@ -229,3 +229,21 @@ describe('a history that is not whole', () => {
     );
   });
 });
+
+test('the last push before a repository is deleted is missed, too, though nobody looks at its history any more', async () => {
+  await using forge = await startForge({ config: { replica: { step: '7d' } } });
+  await using pusher = await startPusher(forge, 'demo', { pushing: false });
+  await pusher.one();
+  // Just after the marks beside the replica were written: they are each ten seconds.
+  await sleep(11_000 - (Date.now() % 10_000));
+  await pusher.one();
+  await forge.json('repo', 'delete', 'demo', '--yes');
+  const replica = join(forge.root, 'var/backups/fossilrepo');
+  const key = partKey(instanceOf(forge.root), `repos/${pusher.id}`);
+  const last = (await listHistory(directoryStore(replica), { kind: 'directory' }, key)).at(-1);
+  if (!last) throw new Error('no last one');
+  rmSync(join(replica, last.key));
+  const said = await forge.cli('restore', pusher.id, '--at', 'now', '--in-trash', '--yes');
+  expect(said.code, said.stderr).toBe(4);
+  expect(said.stderr).toContain(last.key);
+});
