@@ -10,6 +10,9 @@ import type { Restore } from '../store/restores.ts';
  */
 export type Former = { was: Restore['was']; undo: string | null; kept: string | null };
 
+/** The option that takes one back. */
+export const backFrom = (kind: Restore['kind']): string => (kind === 'undo' ? '--redo' : '--undo');
+
 /** Of a restore that was done. @param name what the repository is called */
 export function formerOf(
   { paths }: Pick<Forge, 'paths'>,
@@ -17,7 +20,7 @@ export function formerOf(
   { id, kind, was }: Pick<Restore, 'id' | 'kind' | 'was'>,
 ): Former {
   const kept = whereKept(join(paths.data, undoPlace(id)));
-  const undo = `fossilrepo restore ${name} --${kind === 'undo' ? 'redo' : 'undo'}`;
+  const undo = `fossilrepo restore ${name} ${backFrom(kind)}`;
   return { was, undo: was === 'whole' && kept !== undefined ? undo : null, kept: kept ?? null };
 }
 

@@ -23,13 +23,13 @@ export const leftAs = ({ row: { name, id }, at, since }: Already) => ({
   since: since.toISOString(),
 });
 
-/** Says what became of a restore: of those that are left as they are, of those that were prepared, and of those put in place. @param words what was asked for, as options */
+/** Says what became of a restore: of those that are left as they are, of those that were prepared, and of those put in place. @param asked what was asked for, as options, and the option that takes it back */
 export function report(
   { out }: Pick<Forge, 'out'>,
   already: readonly Already[],
   restored: Attempts<{ row: Pick<Repository, 'name'> }, Done>,
   prepared: Attempts<Repository, unknown>,
-  words: string,
+  asked: { words: string; back: string },
 ): void {
   const failed = [
     ...failures(prepared),
@@ -45,11 +45,13 @@ export function report(
       ...already.map(({ text }) => text),
       ...failed.map(({ name, error }) => `${name} was not restored: ${error}`),
       ...done.map((one) => `${one.name} is restored. ${describeFormer(one)}`),
-      ...wayBack(done),
+      ...wayBack(done, asked.back),
       ...unfinished,
       // Done once more, the others would be kept for --undo as they are now.
       ...(failed.length > 0 && done.length > 0
-        ? [`For the others alone: fossilrepo restore ${failed.map(({ name }) => name).join(' ')} ${words}`]
+        ? [
+            `For the others alone: fossilrepo restore ${failed.map(({ name }) => name).join(' ')} ${asked.words}`,
+          ]
         : []),
     ].join('\n'),
   );
@@ -58,10 +60,9 @@ export function report(
 }
 
 /** Of several, one command for all of them. */
-function wayBack(done: readonly Done[]): string[] {
+function wayBack(done: readonly Done[], option: string): string[] {
   const back = done.filter(({ undo }) => undo !== null);
-  const flag = back[0]?.undo?.split(' ').at(-1) ?? '';
   return back.length < 2
     ? []
-    : [`To take all of it back: fossilrepo restore ${back.map(({ name }) => name).join(' ')} ${flag}`];
+    : [`To take all of it back: fossilrepo restore ${back.map(({ name }) => name).join(' ')} ${option}`];
 }

@@ -18,7 +18,7 @@ import { type Already, alreadyDone } from './restore-already.ts';
 import { describeChange } from './restore-change.ts';
 import { checkFlags, type RestoreFlags } from './restore-flags.ts';
 import { restoreInto } from './restore-into.ts';
-import { formerOf } from './restore-former.ts';
+import { backFrom, formerOf } from './restore-former.ts';
 import { refuseAgeAgain, tellKilled } from './restore-killed.ts';
 import { type Done, doneAs, leftAs, report } from './restore-report.ts';
 import { chosenRows, nameInService, twinIn } from './restore-rows.ts';
@@ -97,7 +97,10 @@ async function restoreInPlace(
   const restored =
     work.length === 0 ? { done: [], failed: [] } : await alone(forge, () => applyAll(forge, work, flags));
   const left = already.filter((one) => !inTrash.includes(one));
-  report(forge, left, restored, prepared, wordsOf(flags, at));
+  report(forge, left, restored, prepared, {
+    words: wordsOf(flags, at),
+    back: backFrom(flags.undo ? 'undo' : 'restore'),
+  });
   for (const { id } of [...left, ...restored.done.map(({ item }) => item)]) noteTold(forge.store, id);
 }
 

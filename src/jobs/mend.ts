@@ -2,7 +2,7 @@ import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { accessTo } from '../access/members.ts';
 import { projectAccess } from '../access/project.ts';
-import { failedAs } from '../backup/control.ts';
+import { failedAs, type Replicated } from '../backup/control.ts';
 import { replicatedDatabases, writeLitestreamConfig } from '../backup/replicate.ts';
 import { closedMark, routeMark } from '../config/paths.ts';
 import { isBusy, messageOf } from '../errors.ts';
@@ -41,8 +41,11 @@ export async function mend(
   findings.push(...missingFiles(forge, rows));
   mendMarks(forge, rows);
   findings.push(...mendConfiguration(forge));
-  await mendReplication(forge, backoff);
-  await mendStuck(forge, backoff, highWater);
+  const listed = await forge.litestream.list().catch(silence);
+  if (listed) {
+    await mendReplication(forge, backoff, listed);
+    await mendStuck(forge, backoff, highWater, listed);
+  }
   return findings;
 }
 
@@ -126,11 +129,9 @@ function silence(error: unknown): undefined {
   if (!failedAs(error, 'silent')) throw error;
 }
 
-async function mendReplication(forge: Forge, backoff: Backoff): Promise<void> {
+async function mendReplication(forge: Forge, backoff: Backoff, listed: readonly Replicated[]): Promise<void> {
   const { litestream } = forge;
   const wanted = replicatedDatabases(forge);
-  const listed = await litestream.list().catch(silence);
-  if (!listed) return;
   const present = new Map(listed.map((database) => [database.path, database]));
   for (const { path } of listed)
     if (!wanted.has(path) && backoff.due(`extra ${path}`)) {

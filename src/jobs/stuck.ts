@@ -1,5 +1,6 @@
 import pMap from 'p-map';
 import { allDatabases, beginAnew, type Database, isStuck } from '../backup/begin-anew.ts';
+import type { Replicated } from '../backup/control.ts';
 import { replicatedDatabases, stopReplicating } from '../backup/replicate.ts';
 import { OperatorError } from '../errors.ts';
 import type { Forge } from '../forge.ts';
@@ -20,8 +21,9 @@ export async function mendStuck(
   forge: Forge,
   backoff: Backoff,
   highWater: Pick<HighWaterKeeper, 'forget'>,
+  listed: readonly Replicated[],
 ): Promise<void> {
-  const behind = await lateDatabases(forge);
+  const behind = await lateDatabases(forge, listed);
   if (behind.length === 0) backoff.clear('stuck');
   else if (backoff.due('stuck')) {
     const stuck = await stuckAmong(forge, behind.slice(0, atOnce));
@@ -33,11 +35,9 @@ export async function mendStuck(
 }
 
 /** The one that was seen longest ago first. */
-async function lateDatabases(forge: Forge): Promise<Database[]> {
-  const { litestream } = forge;
-  const info = await litestream.info().catch(() => undefined);
+async function lateDatabases(forge: Forge, listed: readonly Replicated[]): Promise<Database[]> {
+  const info = await forge.litestream.info().catch(() => undefined);
   if (info === undefined || Date.now() - info.startedAt.getTime() < late) return [];
-  const listed = await litestream.list().catch(() => []);
   const all = new Map(allDatabases(forge).map((database) => [database.file, database]));
   return listed
     .map(({ path, lastSyncAt }) => ({ database: all.get(path), at: lastSyncAt?.getTime() ?? 0 }))
