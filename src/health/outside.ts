@@ -26,10 +26,14 @@ export function signedInUrl(forge: Pick<Forge, 'store' | 'secrets'>, url: string
   return secret(url.replace('://', `://${administratorLogin}:${token}@`));
 }
 
-/** What a Fossil client on this machine needs to trust this forge's certificates. */
+/**
+ * What a Fossil client on this machine needs to reach this forge: trust in its certificates, and no proxy, which the machine may have for
+ * the world outside. Fossil knows no `no_proxy`.
+ */
 export function clientOf(forge: Pick<Forge, 'config' | 'paths'>, command: Command): Command {
   const roots = extraRoots(forge.config, forge.paths);
-  return roots === undefined ? command : { ...command, env: { ...command.env, SSL_CERT_FILE: roots } };
+  const env = { ...command.env, http_proxy: 'off', ...(roots === undefined ? {} : { SSL_CERT_FILE: roots }) };
+  return { ...command, env };
 }
 
 /**

@@ -203,3 +203,16 @@ test("a person's own AWS settings reach no part", async () => {
   const status = await forge.cli('backup', 'status');
   expect(status.code, status.stdout).toBe(0);
 });
+
+test('behind a proxy for the world outside the forge itself is reached directly', async () => {
+  // Nobody listens there.
+  const proxy = { http_proxy: 'http://127.0.0.1:9', https_proxy: 'http://127.0.0.1:9' };
+  await using forge = await startForge({ env: proxy });
+  const made = await forge.json<{ name: string }>('repo', 'create', 'demo');
+  expect(made.name).toBe('demo');
+  await eventually(
+    async () => (await forge.json<{ canary: { ok: boolean } | null }>('status')).canary?.ok === true,
+    30_000,
+    'the canary flew',
+  );
+});
