@@ -183,7 +183,7 @@ export function startLoop(forge: Forge, log: (text: string) => void): Loop {
     state: () => state,
     stop: () => {
       for (const job of jobs) job.stop();
-      nudge.close();
+      nudge?.close();
       owner.stop();
       bundle.stop();
       verification.stop();

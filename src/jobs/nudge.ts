@@ -1,7 +1,8 @@
-import { type FSWatcher, watch } from 'node:fs';
+import type { FSWatcher } from 'node:fs';
 import { join } from 'node:path';
 import { failedAs } from '../backup/control.ts';
 import type { Forge } from '../forge.ts';
+import { watchFolder } from '../system/watch.ts';
 
 /** How long after a commit could not be sent it is tried again. Milliseconds. */
 const pause = 15_000;
@@ -17,7 +18,7 @@ export function nudgeReplication(
   forge: Pick<Forge, 'paths' | 'litestream'>,
   sent: (file: string, txid: number) => void,
   failed: (error: unknown) => void,
-): FSWatcher {
+): FSWatcher | undefined {
   const busy = new Set<string>();
   const again = new Set<string>();
   const owed = new Set<string>();
@@ -44,7 +45,12 @@ export function nudgeReplication(
       void send(file);
     }, pause).unref();
   };
-  return watch(forge.paths.repos, (_event, name) => {
-    if (name?.endsWith('.fossil-wal')) void send(join(forge.paths.repos, name.slice(0, -'-wal'.length)));
-  }).on('error', failed);
+  const { repos } = forge.paths;
+  return watchFolder(
+    repos,
+    (name) => {
+      if (name?.endsWith('.fossil-wal')) void send(join(repos, name.slice(0, -'-wal'.length)));
+    },
+    failed,
+  );
 }

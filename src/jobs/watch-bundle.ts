@@ -1,4 +1,4 @@
-import { existsSync, type FSWatcher, watch } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { basename } from 'node:path';
 import { deliverBundle } from '../backup/deliver-bundle.ts';
 import { messageOf, OperatorError } from '../errors.ts';
@@ -7,6 +7,7 @@ import { bundleFindings } from '../health/bundle.ts';
 import type { Finding } from '../health/finding.ts';
 import { readRecovery, wasShown } from '../secrets/bundle/recovery.ts';
 import { lastLook, readSealed } from '../secrets/bundle/seal.ts';
+import { watchFolder } from '../system/watch.ts';
 
 /** Sees to it that the newest sealed bundle is in the replica. */
 export type BundleWatch = {
@@ -53,15 +54,17 @@ export function watchBundle(forge: Forge, ours: () => boolean): BundleWatch {
     return bundleFindings({ shown, looked: lastLook(paths), safe, error, left }, since, Date.now());
   };
 
-  let watcher: FSWatcher | undefined;
-  if (existsSync(paths.bundle)) {
-    watcher = watch(paths.bundle, { persistent: false }, (_, name) => {
-      // One that is under way may have read the former.
-      if (name === basename(paths.sealed)) void (delivering ?? Promise.resolve()).then(check);
-    });
-    // The checks go on.
-    watcher.on('error', () => undefined);
-  }
+  // Without it the checks go on.
+  const watcher = existsSync(paths.bundle)
+    ? watchFolder(
+        paths.bundle,
+        (name) => {
+          // One that is under way may have read the former.
+          if (name === basename(paths.sealed)) void (delivering ?? Promise.resolve()).then(check);
+        },
+        () => undefined,
+      )
+    : undefined;
 
   return {
     findings: () => {

@@ -1,4 +1,4 @@
-import { type FSWatcher, watch } from 'node:fs';
+import type { FSWatcher } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pMap from 'p-map';
 import { allDatabases, beginAnew } from '../backup/begin-anew.ts';
@@ -12,6 +12,7 @@ import type { Forge } from '../forge.ts';
 import { lookAtDisk } from '../health/disk.ts';
 import type { Finding } from '../health/finding.ts';
 import { addEvent } from '../store/events.ts';
+import { watchFolder } from '../system/watch.ts';
 import type { HighWaterKeeper } from './high-water.ts';
 
 /** How long a Litestream that was ended may take to be gone. Milliseconds. */
@@ -65,7 +66,7 @@ export function watchOwner(
     else if (before === 'unreachable' && now.is === 'ours') void catchUp(forge);
     // A storage that fails meanwhile is asked anew.
     if (now.is === 'asking') asking ??= ask().catch(() => undefined);
-    watchFolder(now.is === 'ours');
+    watchPlace(now.is === 'ours');
     // Only a folder that has just answered: a file server that is gone would block.
     room =
       now.is === 'ours' && place.kind === 'directory'
@@ -88,15 +89,18 @@ export function watchOwner(
     await check();
   };
 
-  const watchFolder = (ours: boolean) => {
+  const watchPlace = (ours: boolean) => {
     if (place.kind !== 'directory') return;
     if (!ours) {
       watcher?.close();
       watcher = undefined;
     } else if (!watcher) {
-      watcher = watch(place.folder, { persistent: false }, () => void check().catch(() => undefined));
-      // The questions every few seconds go on.
-      watcher.on('error', () => undefined);
+      // Without it the questions every few seconds go on.
+      watcher = watchFolder(
+        place.folder,
+        () => void check().catch(() => undefined),
+        () => undefined,
+      );
     }
   };
 

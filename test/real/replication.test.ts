@@ -98,7 +98,7 @@ describe.each([
         (error) => expect(error).toBeUndefined(),
       );
       const nudged = await delays(stage, name, 20).finally(() => {
-        nudge.close();
+        nudge?.close();
       });
       const show = (times: number[]) => `p50 ${times[times.length >> 1]} ms, max ${times.at(-1)} ms`;
       process.stdout.write(`${kind}, ${name}: nudged ${show(nudged)}; Litestream alone ${show(alone)}\n`);
