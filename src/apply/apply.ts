@@ -14,6 +14,7 @@ import { renderStorageCredentials } from '../secrets/storage.ts';
 import { partNames, unitOf } from '../stack/parts.ts';
 import type { Supervisor } from '../stack/supervisor.ts';
 import { findGroup, findUser, type Ids } from '../system/identity.ts';
+import { readIfThere } from '../system/files.ts';
 import type { Output } from '../system/output.ts';
 import type { Run } from '../system/run.ts';
 import { forgetDue, noteDue } from './due.ts';
@@ -96,10 +97,13 @@ async function applyStep(step: Step, machine: Machine, done: Done): Promise<void
     case 'secret':
       makeInstanceKey(step.path);
       return;
-    case 'storage-keys':
+    case 'storage-keys': {
       noteDue(paths, step.then);
+      const former = readIfThere(step.path);
       writeStorageKeys(step.path, renderStorageCredentials(step.keys.id, step.keys.secret));
+      if (former !== undefined) done.putBack.push(() => writeStorageKeys(step.path, former));
       return;
+    }
     case 'instance':
       await makeInstance(paths);
       return;
