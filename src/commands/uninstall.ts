@@ -1,7 +1,9 @@
 import { existsSync, readdirSync, realpathSync } from 'node:fs';
 import { applySteps } from '../apply/apply.ts';
 import { readRecord } from '../apply/record.ts';
+import { litestreamControl } from '../backup/control.ts';
 import { replicaPlace } from '../backup/location.ts';
+import { unsent } from '../backup/unsent.ts';
 import { answeredConfig } from '../config/answers.ts';
 import { OperatorError } from '../errors.ts';
 import { describePlan } from '../plan/describe.ts';
@@ -31,15 +33,25 @@ export async function uninstall(options: GlobalOptions, flags: Flags): Promise<v
   const found = await look(server);
   const steps = planRemoval(paths, found, flags.purge, replicaToRemove(server, described));
   const remains = remainsAfter(steps, paths, named, { ...found, exists: existsSync, real });
-  const kept = describeRemains(remains, named, {
-    purge: flags.purge,
-    // A server of the machine's takes the program along.
-    install: paths.root === '/' ? 'sudo ./install.sh' : `fossilrepo --root ${paths.root} install`,
-  });
+  const missing =
+    remains.replica.is === 'kept' ? await unsent(litestreamControl(paths.litestreamSocket), paths) : [];
+  const kept = [
+    describeRemains(remains, named, {
+      purge: flags.purge,
+      // A server of the machine's takes the program along.
+      install: paths.root === '/' ? 'sudo ./install.sh' : `fossilrepo --root ${paths.root} install`,
+    }),
+    ...describeUnsent(missing),
+  ].join('\n');
   if (flags.dryRun) {
     showPlan(server, steps, { data: { remains }, text: kept });
     return;
   }
+  if (flags.purge && flags.yes && missing !== undefined && missing.length > 0)
+    throw new OperatorError(`Nothing was removed. ${describeUnsent(missing).join('\n')}`, {
+      next: 'See fossilrepo backup now and backup status. To destroy it all the same, leave out --yes.',
+      exit: 'check',
+    });
   if (!flags.yes) {
     server.out.say(`${describePlan(steps)}\n${kept}`);
     if (flags.purge) await typed(server.config.domain, 'destroy all repositories of this server');
@@ -52,6 +64,17 @@ export async function uninstall(options: GlobalOptions, flags: Flags): Promise<v
     { removed: steps.length, remains },
     gone ? 'All is gone.' : `${flags.purge ? 'All else of fossilrepo is gone' : 'Removed'}.\n${kept}`,
   );
+}
+
+function describeUnsent(missing: readonly string[] | undefined): string[] {
+  if (missing === undefined)
+    return ['Litestream does not run: whether all of it is in the replica can not be asked.'];
+  if (missing.length === 0) return [];
+  const [first = '', ...others] = missing;
+  const and = others.length === 0 ? '' : ` and of ${others.length} more`;
+  return [
+    `What was written last is not in the replica, of ${first}${and}: the replica does not bring that back.`,
+  ];
 }
 
 function replicaNamed({ config }: Server): ReplicaNamed {

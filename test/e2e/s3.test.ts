@@ -106,6 +106,10 @@ test('the keys are in no file that others can read, and in no environment', asyn
   expect(await guest.must('journalctl --no-pager -u "fossilrepo*"')).not.toContain(s3.secretAccessKey);
 });
 
+/** What an open Fossil does: a transaction in the repository's file. */
+const write = (key: string) =>
+  `python3 -c 'import sqlite3; db = sqlite3.connect("/data/repos/demo.fossil", timeout=10); db.execute("replace into config(name, value, mtime) values(\\"${key}\\", 1, 0)"); db.commit()'`;
+
 test('a repository is in S3; S3 stopped turns status red, and back green with nothing lost', async () => {
   await guest.must('fossilrepo repo create demo && fossilrepo backup now');
   await untilStatus(guest, ({ ok }) => ok, 60_000);
@@ -113,9 +117,7 @@ test('a repository is in S3; S3 stopped turns status red, and back green with no
   const toRed = await untilStatus(guest, red, 60_000);
   expect((await guest.run('fossilrepo backup status')).code).toBe(4);
   // What is written meanwhile is not in the replica, and `backup now` does not say that it is.
-  await guest.must(
-    `python3 -c 'import sqlite3; db = sqlite3.connect("/data/repos/demo.fossil", timeout=10); db.execute("replace into config(name, value, mtime) values(\\"meanwhile\\", 1, 0)"); db.commit()'`,
-  );
+  await guest.must(write('meanwhile'));
   expect((await guest.run('fossilrepo backup now')).code).not.toBe(0);
   await s3.start();
   const toGreen = await untilStatus(guest, ({ ok }) => ok, 120_000);
@@ -139,4 +141,39 @@ test('the same keys again are nothing to do; changed ones restart what uses them
   const wrong = await guest.run(`fossilrepo install ${flags} --storage-keys /root/wrong`);
   expect(wrong.code).toBe(4);
   expect(await guest.must('grep -c wrong-secret /etc/fossilrepo/secrets/storage || true')).toBe('0');
+});
+
+test('keys that a part refuses to start with go back with the rest', async () => {
+  const now = await s3.rotate();
+  await guest.must(
+    `umask 077; printf '[default]\\naws_access_key_id = ${now.accessKeyId}\\naws_secret_access_key = ${now.secretAccessKey}\\n' >/root/rotated
+     cp /etc/fossilrepo/fossilrepo.yaml /root/was.yaml; sha256sum /etc/fossilrepo/secrets/storage >/root/was.sum
+     printf '#!/bin/sh\\n[ "$1" != version ] || { echo 9.9.9; exit; }\\n[ "$1" != databases ] || exit 0\\nexit 1\\n' >/usr/local/bin/no-litestream
+     chmod 755 /usr/local/bin/no-litestream
+     echo 'programs: { litestream: /usr/local/bin/no-litestream }' >>/etc/fossilrepo/fossilrepo.yaml`,
+  );
+  const refused = await guest.run('fossilrepo install --yes --storage-keys /root/rotated');
+  expect(refused.stderr).toContain('replication refused its new configuration; the former one is back');
+  expect(refused.code).toBe(1);
+  await guest.must('sha256sum -c /root/was.sum');
+  await guest.must('cp /root/was.yaml /etc/fossilrepo/fossilrepo.yaml');
+  await guest.must('fossilrepo install --yes --storage-keys /root/rotated');
+  await untilStatus(guest, ({ ok }) => ok, 90_000);
+});
+
+test('a purge does not destroy by --yes alone what is not in the replica', async () => {
+  await s3.stop();
+  await guest.must(write('unsent'));
+  const was = await guest.must(inventory);
+  const refused = await guest.run('fossilrepo uninstall --purge --yes');
+  expect(refused.code, refused.stderr).toBe(4);
+  expect(refused.stderr).toContain('Nothing was removed. What was written last is not in the replica, of /');
+  expect(refused.stderr).toContain('leave out --yes');
+  expect(await guest.must(inventory)).toBe(was);
+  const plan = await guest.must('fossilrepo uninstall --purge --dry-run');
+  expect(plan).toContain('the replica does not bring that back');
+  await s3.start();
+  await guest.must('fossilrepo backup now');
+  await guest.must('fossilrepo uninstall --purge --yes', { timeout: 200_000 });
+  await guest.must('! test -e /data/repos');
 });
