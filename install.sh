@@ -252,8 +252,8 @@ if [ -n "$dry_run" ]; then
   if ! up_to_date; then check_disk; fi
   say_what_would_be_added
   if [ -n "$bootstrap_only" ]; then exit 0; fi
-  if [ -x "$home/bin/fossilrepo" ]; then exec "$home/bin/fossilrepo" install "$@"; fi
-  would "then run: fossilrepo install$given (once the program is there, --dry-run shows each of its steps)"
+  if [ -x "$home/bin/fossilrepo" ] && [ "$(id -u)" = 0 ]; then exec "$home/bin/fossilrepo" install "$@"; fi
+  would "then run: fossilrepo install$given (once the program is there, --dry-run by root shows each of its steps)"
   exit 0
 fi
 

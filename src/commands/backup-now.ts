@@ -1,10 +1,10 @@
 import { join } from 'node:path';
 import pMap from 'p-map';
 import { refuseWhileFenced } from '../backup/fence.ts';
-import { exitCodes, messageOf } from '../errors.ts';
-import { withForge } from '../forge.ts';
+import { exitCodes, messageOf, OperatorError } from '../errors.ts';
+import { type Forge, withForge } from '../forge.ts';
 import type { GlobalOptions } from '../server.ts';
-import { getRepository, listRepositories } from '../store/repositories.ts';
+import { getRepository, listRepositories, type Repository } from '../store/repositories.ts';
 
 /** `fossilrepo backup now`: returns when all that was committed so far is in the replica. Answers 6 when some are not, 1 when none is. */
 export async function backupNow(options: GlobalOptions, names: readonly string[]): Promise<void> {
@@ -12,12 +12,10 @@ export async function backupNow(options: GlobalOptions, names: readonly string[]
     refuseWhileFenced(forge);
     const rows =
       names.length > 0
-        ? names.map((name) => getRepository(forge.store, name))
-        : listRepositories(forge.store, { hidden: true });
+        ? names.map((name) => inService(forge, name))
+        : listRepositories(forge.store, { hidden: true }).filter(({ state }) => state === 'active');
     const files = [
-      ...rows
-        .filter(({ state }) => state === 'active')
-        .map(({ name, file }) => ({ name, path: join(forge.paths.data, file) })),
+      ...rows.map(({ name, file }) => ({ name, path: join(forge.paths.data, file) })),
       ...(names.length > 0 ? [] : [{ name: 'management database', path: forge.paths.database }]),
     ];
     const results = await pMap(
@@ -43,5 +41,14 @@ export async function backupNow(options: GlobalOptions, names: readonly string[]
     );
     if (failed.length > 0)
       process.exitCode = failed.length === results.length ? exitCodes.failed : exitCodes.partly;
+  });
+}
+
+function inService({ store }: Pick<Forge, 'store'>, name: string): Repository {
+  const row = getRepository(store, name);
+  if (row.state === 'active') return row;
+  throw new OperatorError(`${name} is only being made.`, {
+    next: 'Wait until repo create has ended.',
+    exit: 'busy',
   });
 }

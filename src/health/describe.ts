@@ -7,6 +7,7 @@ import { ago } from '../system/instant.ts';
 import type { Finding } from './finding.ts';
 import type { Health } from './health.ts';
 import type { MirrorsSummary } from './mirrors.ts';
+import { verdictOf } from './verdict.ts';
 
 /** What `status` shows. */
 export type Seen = {
@@ -20,11 +21,6 @@ export type Seen = {
 };
 
 const colours = { green: chalk.green, yellow: chalk.yellow, red: chalk.red };
-const verdicts = {
-  green: 'All is well: every commit is in the replica.',
-  yellow: 'It works; look at this when you can:',
-  red: 'Something is wrong:',
-};
 /** How many findings are shown where there is no screen that they have to fit. */
 const mostFindings = 12;
 
@@ -34,7 +30,7 @@ const mostFindings = 12;
  */
 export function describeStatus(seen: Seen, screen?: Screen): string {
   const { level, findings } = seen.health;
-  const head = `${colours[level]('●')} ${verdicts[level]}`;
+  const head = `${colours[level]('●')} ${verdictOf(seen.health)}`;
   const below = ['', ...facts(seen), ...lately(seen.events, screen)];
   const blocks = findings
     .toSorted((one, other) => Number(other.level === 'red') - Number(one.level === 'red'))

@@ -2,6 +2,7 @@ import { stripVTControlCharacters } from 'node:util';
 import { expect, test } from 'vitest';
 import { describeStatus, type Seen } from '../../src/health/describe.ts';
 import type { Finding } from '../../src/health/finding.ts';
+import { verdictOf } from '../../src/health/verdict.ts';
 
 const finding = (level: Finding['level'], number: number): Finding => ({
   level,
@@ -67,4 +68,16 @@ test('what fits is shown whole, and so are events that go to no screen', () => {
   const text = describeStatus(seen(many, 'x'.repeat(500)));
   expect(text).toContain('x'.repeat(500));
   expect(text).toContain('and 1 more: fossilrepo status --json');
+});
+
+test('that every commit is in the replica is said only when each was seen there', () => {
+  const whole = { id: 'one', name: 'one', ok: true, ageSeconds: 1, why: '', verified: null };
+  const first = { ...whole, ageSeconds: null, why: 'its first upload is not done yet' };
+  expect(verdictOf({ level: 'green', repositories: [whole, whole] })).toBe(
+    'All is well: every commit is in the replica.',
+  );
+  expect(verdictOf({ level: 'green', repositories: [whole, first] })).toBe(
+    'All is well so far: 1 of 2 databases are on their way to the replica.',
+  );
+  expect(verdictOf({ level: 'red', repositories: [first] })).toBe('Something is wrong:');
 });

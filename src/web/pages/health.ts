@@ -1,13 +1,8 @@
 import { html } from 'hono/html';
 import type { Health } from '../../health/health.ts';
+import { verdictOf } from '../../health/verdict.ts';
 import type { Html } from './layout.ts';
 import { age, ago } from './repository.ts';
-
-const verdicts = {
-  green: 'All is well: every commit is in the replica.',
-  yellow: 'It works; look at this when you can:',
-  red: 'Something is wrong:',
-} as const;
 
 /** What the colours say, for those who don't see them. */
 const urgency = { red: 'Now', yellow: 'When you can' } as const;
@@ -20,7 +15,7 @@ export function healthSection(health: Health, now: number): Html {
   const { level, findings, lookedAt } = health;
   const more = findings.length - shown;
   return html`<section class="health ${level}" aria-labelledby="health">
-    <h2 id="health">${verdicts[level]}</h2>
+    <h2 id="health">${verdictOf(health)}</h2>
     ${
       findings.length === 0
         ? ''
