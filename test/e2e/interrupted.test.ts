@@ -56,7 +56,10 @@ describe.each(suites)('what is interrupted on a fresh %s', (suite) => {
   });
 
   test('run again, it finishes, and remembers every package', async () => {
+    // Somebody who came meanwhile is none of ours.
+    await guest.must('useradd --create-home alice');
     await guest.must(`${install} --bootstrap-only`, { timeout: 300_000 });
+    expect(lines(await guest.must('cat /var/lib/fossilrepo-install/groups-added'))).not.toContain('alice');
     expect(lines(await guest.must('fossilrepo --version'))).toEqual([ownVersion]);
     expect(await guest.must('ls /opt')).toBe('fossilrepo');
     expect(await guest.must('dpkg --audit')).toBe('');
@@ -174,6 +177,8 @@ describe.each(suites)('what is interrupted on a fresh %s', (suite) => {
 
   test('a purge takes what install made, and leaves a user who was there before', async () => {
     await guest.must('fossilrepo uninstall --purge --yes', { timeout: 300_000 });
-    await guest.must('id caddy && ! id fossil && ! id fossilrepo && ! getent group fossilrepo');
+    await guest.must(
+      'id caddy && ! id fossil && ! id fossilrepo && ! getent group fossilrepo && getent group alice',
+    );
   });
 });
