@@ -1,11 +1,12 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { Shown } from './client.ts';
+import { newPerson, type Shown } from './client.ts';
 import { asForgesUser, eventually, startForge, type TestForge } from './forge.ts';
-import { query } from './support/fossil-lab.ts';
+import { commitFile, initRepository, query, serve } from './support/fossil-lab.ts';
 import { differences } from './support/git-compare.ts';
 import { makeRemote, type Remote } from './support/git-remote.ts';
 
@@ -14,13 +15,19 @@ let bin: string;
 
 /** Stand in front of the real programs, and do harm when a file says so. */
 const wrappers = {
-  // Ends the stream where it likes, with the exit code that it likes.
+  // Ends the stream where it likes, with the exit code that it likes, or does not begin it before it may.
   git: `case " $* " in *" fast-export "*)
+  if [ -e "$0.hold" ]; then touch "$0.held"; while [ -e "$0.hold" ]; do sleep 0.1; done; fi
   if [ -e "$0.cut" ]; then . "$0.cut"; /usr/bin/git "$@" | head -c "$bytes"; exit "$code"; fi;;
 esac
 exec /usr/bin/git "$@"`,
-  // Does its work and then never ends, so that it can be killed between two steps.
-  fossil: `if [ "$1" = pull ] && [ -e "$0.stay" ]; then
+  // Does its work and then ends only when it may, or never, so that something can be done or it be killed between two steps.
+  fossil: `if [ "$1" = pull ] && [ -e "$0.hold" ]; then
+  /usr/bin/fossil "$@"; code=$?; touch "$0.held"
+  while [ -e "$0.hold" ]; do sleep 0.1; done
+  exit $code
+fi
+if [ "$1" = pull ] && [ -e "$0.stay" ]; then
   /usr/bin/fossil "$@"; mv "$0.stay" "$0.stayed"; exec sleep 60
 fi
 exec /usr/bin/fossil "$@"`,
@@ -121,6 +128,79 @@ test('killed when all was delivered and nothing written down, and gone on there 
   expect(await forge.json('upstream', 'pull', 'between')).toMatchObject({ came: { checkins: 3 } });
   expect(compare(one, shown)).toEqual([]);
 });
+
+test.each(['git', 'fossil'] as const)(
+  'a %s upstream brings nothing into a repository that is restored while it is at work',
+  async (kind) => {
+    const name = `meanwhile-${kind}`;
+    await using there = await (kind === 'git' ? gitUpstream(name) : fossilUpstream(name));
+    const shown = await forge.json<Shown>('repo', 'create', name, '--from', there.address, '--follow');
+    const { token } = await forge.json<{ token: string }>('user', 'token', 'admin');
+    using someone = newPerson();
+    const folder = await someone.checkout(shown.cloneUrl, `admin:${token}`);
+    await sleep(1_500);
+    const at = new Date().toISOString();
+    await sleep(1_500);
+    await someone.commit(folder, 'mistake.txt', 'never meant\n');
+    expect(await someone.push(folder)).toBe(true);
+    // One that is gone after the restore, and one on top of it.
+    await there.commit('two');
+    if (kind === 'git') await forge.json('upstream', 'pull', name);
+    await there.commit('three');
+    const texts = () =>
+      query(shown.path, "SELECT comment FROM event WHERE type = 'ci'")
+        .map((row) => String(row['comment']))
+        .filter((text) => /mistake|two|three/.test(text));
+    const [hold, held] = [join(bin, `${kind}.hold`), join(bin, `${kind}.held`)];
+    writeFileSync(hold, '');
+    const pulling = forge.cli('upstream', 'pull', name);
+    await eventually(() => existsSync(held), 60_000, 'it is at work');
+    const restoring = forge.cli('restore', name, '--at', at, '--yes');
+    // It waits for whoever has the file open, which the writing of Git's history is.
+    const begun = `SELECT 1 FROM restore WHERE repository = '${shown.id}'${kind === 'fossil' ? " AND outcome = 'done'" : ''}`;
+    await eventually(() => query(database(), begun).length > 0, 60_000, 'it is being restored');
+    rmSync(hold);
+    const restored = await restoring;
+    expect(restored.code, restored.stderr).toBe(0);
+    const said = await pulling;
+    expect(said.code, said.stderr).toBe(5);
+    expect(said.stderr).toContain('was restored meanwhile');
+    expect(texts()).toEqual([]);
+    // Then it is as after any restore: Git's check-ins are not made anew, Fossil's come again.
+    const next = await forge.cli('upstream', 'pull', name);
+    expect(next.code, next.stderr).toBe(kind === 'git' ? 1 : 0);
+    expect(next.stderr).toContain(kind === 'git' ? 'are no longer in it' : '');
+    expect(texts().filter((text) => text.includes('mistake'))).toEqual([]);
+    expect(texts()).toHaveLength(kind === 'git' ? 0 : 2);
+  },
+  120_000,
+);
+
+function gitUpstream(name: string) {
+  const one = remote(name);
+  one.commit('main', 'one', { one: '1\n' });
+  return {
+    address: one.folder,
+    commit: (what: string) => Promise.resolve(one.commit('main', what, { [what]: '1\n' })),
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  };
+}
+
+async function fossilUpstream(name: string) {
+  const lab = mkdtempSync(join(tmpdir(), 'upstream-faults-'));
+  const [repos, home] = [join(lab, 'repos'), join(lab, 'home')];
+  mkdirSync(repos);
+  await initRepository(join(repos, `${name}.fossil`), home);
+  const server = await serve(repos, home);
+  return {
+    address: `http://localhost:${server.port}/${name}`,
+    commit: (what: string) => commitFile(join(repos, `${name}.fossil`), home, what, '1\n'),
+    [Symbol.asyncDispose]: async () => {
+      await server.stop();
+      rmSync(lab, { recursive: true });
+    },
+  };
+}
 
 /** Processes of this test's server with these words. */
 function pidsOf(...words: string[]): number[] {

@@ -9,7 +9,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { refuseSilent } from '../../src/mirror/upstream/pull-fossil.ts';
 import { openServer } from '../../src/server.ts';
 import { run } from '../../src/system/run.ts';
-import type { Shown } from './client.ts';
+import { newPerson, type Shown } from './client.ts';
 import { eventually, startForge, type TestForge } from './forge.ts';
 import { processesOf } from './processes.ts';
 import { commitFile, initRepository, query, serve, type Served } from './support/fossil-lab.ts';
@@ -226,4 +226,37 @@ test('down and up again; an archived repository takes nothing', async () => {
   const archived = await pullWhenFree('copy');
   expect(archived.code).toBe(1);
   expect(archived.stderr).toContain('is archived');
+});
+
+test('a restore stays done: what was only pushed here does not come back with a pull, what came from there does', async () => {
+  const shown = await forge.json<Shown>('repo', 'create', 'rewound', '--from', url('project', ann()));
+  const { token } = await forge.json<{ token: string }>('user', 'token', 'admin');
+  using someone = newPerson();
+  const folder = await someone.checkout(shown.cloneUrl, `admin:${token}`);
+  await sleep(1_500);
+  const at = new Date().toISOString();
+  await sleep(1_500);
+  const mistake = await someone.commit(folder, 'mistake.txt', 'never meant\n');
+  expect(await someone.push(folder)).toBe(true);
+  await commit('project', `late-${Date.now()}.txt`, 'late\n');
+  // From then on there is a clone of what is here and there.
+  await forge.json('upstream', 'set', 'rewound', url('project', ann()));
+  const isThere = () => artifacts(shown.path).some(({ uuid }) => uuid === mistake);
+  const missing = () => {
+    const here = new Set(artifacts(shown.path).map(({ uuid }) => uuid));
+    return artifacts(file('project')).filter(({ uuid }) => !here.has(uuid)).length;
+  };
+  const pulled = async () => {
+    const { code, stderr } = await pullWhenFree('rewound');
+    expect(code, stderr).toBe(0);
+    return { mistake: isThere(), missing: missing() };
+  };
+  expect({ mistake: isThere(), missing: missing() }).toEqual({ mistake: true, missing: 0 });
+  await forge.json('restore', 'rewound', '--at', at, '--yes');
+  expect(isThere()).toBe(false);
+  expect(await pulled()).toEqual({ mistake: false, missing: 0 });
+  await forge.json('restore', 'rewound', '--undo', '--yes');
+  expect(await pulled()).toEqual({ mistake: true, missing: 0 });
+  await forge.json('restore', 'rewound', '--redo', '--yes');
+  expect(await pulled()).toEqual({ mistake: false, missing: 0 });
 });

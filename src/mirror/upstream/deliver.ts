@@ -5,6 +5,7 @@ import { OperatorError } from '../../errors.ts';
 import { alone, type Forge } from '../../forge.ts';
 import { fossilPull, readPull } from '../../programs/fossil.ts';
 import { openRepository } from '../../repos/open.ts';
+import { cameBy } from '../../repos/restore/fit.ts';
 import { scratch } from '../../repos/scratch.ts';
 import { secret } from '../../secrets/secret.ts';
 import { findRepositoryById } from '../../store/repositories.ts';
@@ -19,13 +20,14 @@ const patience = 30_000;
 /**
  * Brings what a file on this machine has into a hosted repository, as Fossil brings it: artifacts only, no settings, no users. Done again it
  * does what was missing. Then it is looked whether all is there.
- * @param from a file of the same project
- * @throws OperatorError when it is not; the repository then has a part of it
+ * @param what.from a file of the same project
+ * @param what.restore by which restore the hosted file was there when that was made for it (`cameBy`)
+ * @throws OperatorError when it is not, the repository then has a part of it; busy when it was restored meanwhile, and nothing came
  */
 export async function deliver(
   forge: Forge,
   repository: string,
-  from: string,
+  { from, restore }: { from: string; restore: string | undefined },
   signal: AbortSignal | undefined,
 ): Promise<void> {
   // A repository that is renamed, deleted or restored meanwhile has its file somewhere else.
@@ -34,6 +36,11 @@ export async function deliver(
     if (row?.state !== 'active') throw new OperatorError('The repository was deleted meanwhile.');
     if (row.archived) throw archived(row.name);
     const file = join(forge.paths.data, row.file);
+    if (cameBy(file) !== restore)
+      throw new OperatorError(`${row.name} was restored meanwhile, and nothing came.`, {
+        next: 'Run the command again.',
+        exit: 'busy',
+      });
     using home = scratch(forge.paths);
     const pull = fossilPull(forge.config.programs.fossil, {
       file,

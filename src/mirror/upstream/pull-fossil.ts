@@ -6,6 +6,7 @@ import { fossilAsk, fossilPull, type Pulled, readPull } from '../../programs/fos
 import { readRepository } from '../../repos/file.ts';
 import { removeDatabase } from '../../repos/make.ts';
 import { openRepository } from '../../repos/open.ts';
+import { cameBy } from '../../repos/restore/fit.ts';
 import { scratch } from '../../repos/scratch.ts';
 import type { Repository } from '../../store/repositories.ts';
 import type { Upstream } from '../../store/upstreams.ts';
@@ -40,7 +41,7 @@ export async function pullFossil(
   const fresh = notDelivered(clone, file);
   if (fresh.length === 0) return nothing;
   const before = readRepository(file).checkins;
-  await deliver(forge, row.id, clone, signal);
+  await deliver(forge, row.id, { from: clone, restore: cameBy(clone) }, signal);
   return {
     checkins: Math.max(0, readRepository(file).checkins - before),
     tags: 0,
@@ -49,11 +50,14 @@ export async function pullFossil(
   };
 }
 
-/** What was pulled before; made from the hosted repository when it isn't there, or is another project's. */
+/**
+ * What was pulled before; made from the hosted repository when it isn't there, is another project's, or that was restored since. It holds
+ * all that was in the repository then, also what people had pushed, which a restore took away; and it says by which restore that had come.
+ */
 function cloneOf({ paths }: Forge, row: Repository, file: string): string {
   const clone = upstreamClone(paths, row.id);
   const { projectCode } = readRepository(file);
-  if (existsSync(clone) && readable(clone) === projectCode) return clone;
+  if (existsSync(clone) && readable(clone) === projectCode && cameBy(clone) === cameBy(file)) return clone;
   makeUpstreamFolder(paths, row.id);
   const made = `${clone}.new`;
   removeDatabase(made);

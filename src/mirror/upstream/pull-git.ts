@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Forge } from '../../forge.ts';
 import { gitBeyond, gitTypes } from '../../programs/git.ts';
 import { readRepository } from '../../repos/file.ts';
+import { cameBy } from '../../repos/restore/fit.ts';
 import { scratch } from '../../repos/scratch.ts';
 import {
   findGitImport,
@@ -22,7 +23,7 @@ import { remoteOf } from './credential.ts';
 import { deliver } from './deliver.ts';
 import { afterRewrite, UpstreamError } from './error.ts';
 import { fetchRefs } from './fetch.ts';
-import { openHosted } from './hosted.ts';
+import { type Hosted, openHosted } from './hosted.ts';
 import { importGit } from './import-git.ts';
 import { makeUpstreamFolder, upstreamGit } from './place.ts';
 
@@ -109,18 +110,22 @@ async function step(
   { signal, progress }: PullOptions,
 ): Promise<Came> {
   const { store, paths } = forge;
-  const { main, marks, last } = stateOf(forge, row);
   const file = join(paths.data, row.file);
+  // First: what is restored from here on is another one than what was looked at.
+  const restore = cameBy(file);
+  const { main, marks, last } = stateOf(forge, row);
   using work = scratch(paths);
   const aside = join(work.path, `${randomUUID()}.fossil`);
-  using hosted = openHosted(file);
-  const history = await importGit(
-    forge,
-    { file: aside, projectCode: readRepository(file).projectCode },
-    { ...{ folder, main, marks, last, hosted, signal, progress }, ...intended },
+  // Open no longer than that: a restore has everybody wait until nobody has it open.
+  const history = await withHosted(file, (hosted) =>
+    importGit(
+      forge,
+      { file: aside, projectCode: readRepository(file).projectCode },
+      { ...{ folder, main, marks, last, hosted, signal, progress }, ...intended },
+    ),
   );
   intendImport(store, row.id, intended);
-  await deliver(forge, row.id, aside, signal);
+  await deliver(forge, row.id, { from: aside, restore }, signal);
   recordImport(store, row.id, { main, marks: history.marks, refs: intended.refs });
   return {
     checkins: history.marks.size,
@@ -128,6 +133,11 @@ async function step(
     artifacts: 0,
     notes: notesOn(history),
   };
+}
+
+async function withHosted<T>(file: string, work: (hosted: Hosted) => Promise<T>): Promise<T> {
+  using hosted = openHosted(file);
+  return await work(hosted);
 }
 
 /** What of Git has no place in Fossil. */
