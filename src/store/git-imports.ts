@@ -20,6 +20,8 @@ export type IntendedImport = {
   /** The date of what Git has no date for. Milliseconds since 1970. */
   at: number;
   refs: ImportedRefs;
+  /** The branch that is the trunk from then on; without it the former one. */
+  main?: string | undefined;
 };
 
 export function findGitImport(store: Store, repository: string): GitImport | undefined {
@@ -33,11 +35,15 @@ export function findGitImport(store: Store, repository: string): GitImport | und
   };
 }
 
-const intendedSchema = z.object({ at: z.number(), refs: z.array(z.tuple([z.string(), z.string()])) });
+const intendedSchema = z.object({
+  at: z.number(),
+  refs: z.array(z.tuple([z.string(), z.string()])),
+  main: z.string().optional(),
+});
 
 function readIntended(json: string): IntendedImport {
-  const { at, refs } = intendedSchema.parse(JSON.parse(json));
-  return { at, refs: new Map(refs) };
+  const { refs, ...intended } = intendedSchema.parse(JSON.parse(json));
+  return { ...intended, refs: new Map(refs) };
 }
 
 /** Fossil's hash of each imported commit, by Git's. */
@@ -59,15 +65,15 @@ export const importedRefs = (store: Store, repository: string): ImportedRefs =>
   );
 
 /** Remembers what is about to be delivered: until that is at its end, nothing else is. */
-export const intendImport = (store: Store, repository: string, { at, refs }: IntendedImport): void =>
+export const intendImport = (store: Store, repository: string, { refs, ...intended }: IntendedImport): void =>
   void change(
     store,
     'UPDATE git_import SET intended = ? WHERE repository = ?',
-    JSON.stringify({ at, refs: [...refs] }),
+    JSON.stringify({ ...intended, refs: [...refs] }),
     repository,
   );
 
-/** Remembers an import that is at its end, all or nothing: its marks besides the former ones, and its refs in their place. */
+/** Remembers an import that is at its end, all or nothing: its marks besides the former ones, its refs and main branch in their place. */
 export function recordImport(
   store: Store,
   repository: string,
@@ -85,7 +91,7 @@ export function recordImport(
     change(
       store,
       `INSERT INTO git_import(repository, main, commits) VALUES (?1, ?2, ?3)
-       ON CONFLICT(repository) DO UPDATE SET commits = commits + ?3, intended = NULL`,
+       ON CONFLICT(repository) DO UPDATE SET main = ?2, commits = commits + ?3, intended = NULL`,
       repository,
       done.main,
       done.marks.size,

@@ -129,6 +129,26 @@ test('killed when all was delivered and nothing written down, and gone on there 
   expect(compare(one, shown)).toEqual([]);
 });
 
+test('another main branch that was accepted stays so when it is killed after the delivery', async () => {
+  const one = remote('renamed');
+  one.commit('main', 'one', { a: '1\n' });
+  const shown = await forge.json<Shown>('repo', 'create', 'renamed', '--from', one.folder);
+  one.git('branch', '-m', 'main', 'release');
+  one.commit('release', 'two', { a: '2\n' });
+  rmSync(join(bin, 'fossil.stayed'), { force: true });
+  writeFileSync(join(bin, 'fossil.stay'), '');
+  const killed = forge.killed(20_000, 'upstream', 'accept', 'renamed', '--yes');
+  await eventually(() => existsSync(join(bin, 'fossil.stayed')), 20_000, 'fossil has pulled');
+  one.commit('release', 'three', { a: '3\n' });
+  for (const pid of pidsOf('upstream', 'accept', 'renamed')) process.kill(pid, 'SIGKILL');
+  await killed;
+  expect(await forge.json('upstream', 'pull', 'renamed')).toMatchObject({ came: { checkins: 2 } });
+  expect(compare(one, shown)).toEqual([]);
+  const branches =
+    "SELECT DISTINCT value FROM tagxref JOIN tag USING (tagid) WHERE tagname = 'branch' AND tagtype > 0";
+  expect(query(shown.path, branches)).toEqual([{ value: 'trunk' }]);
+});
+
 test.each(['git', 'fossil'] as const)(
   'a %s upstream brings nothing into a repository that is restored while it is at work',
   async (kind) => {

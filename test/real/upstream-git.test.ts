@@ -218,6 +218,79 @@ test('a history that was rewritten changes nothing, until it is accepted', async
   expect(state().length).toBeGreaterThan(before.length);
 });
 
+test('a main branch that is renamed there stops it, until it is accepted; from then on that is the trunk', async () => {
+  const one = remote('renamed');
+  one.git('symbolic-ref', 'HEAD', 'refs/heads/master');
+  one.commit('master', 'one', { a: '1\n' });
+  one.commit('side', 'beside', { b: '1\n' }, [one.tip('master')]);
+  one.commit('master', 'two', { a: '2\n' });
+  const shown = await create('renamed', one.folder);
+  const state = () => query(shown.path, 'SELECT uuid FROM blob ORDER BY uuid');
+  const checkinOf = (branch: string) => marksOf(shown).get(one.tip(branch));
+  const branchesHere = () =>
+    query(
+      shown.path,
+      "SELECT DISTINCT value FROM tagxref JOIN tag USING (tagid) WHERE tagname = 'branch' AND tagtype > 0 ORDER BY value",
+    ).map(({ value }) => value);
+  const main = async () =>
+    (await forge.json<{ imported: { main: string } }>('upstream', 'show', 'renamed')).imported.main;
+  const accepted = () => forge.json('upstream', 'accept', 'renamed', '--yes');
+  const before = state();
+  // HEAD goes with it.
+  one.git('branch', '-m', 'master', 'main');
+  for (let times = 0; times < 2; times++) {
+    const said = await pull('renamed');
+    expect(said.code).toBe(4);
+    expect(said.stderr).toContain('master, which is the trunk here, is gone (the main branch is main now)');
+    expect(said.stderr).toContain('fossilrepo upstream accept renamed');
+  }
+  expect(await main()).toBe('master');
+  expect(await accepted()).toMatchObject({ came: { checkins: 0 } });
+  expect(state()).toEqual(before);
+  expect(await main()).toBe('main');
+  one.commit('main', 'three', { a: '3\n' });
+  expect(await pulled('renamed')).toMatchObject({ ok: true, came: { checkins: 1 } });
+  expect(called(shown, 'trunk')).toBe(checkinOf('main'));
+  expect(branchesHere()).toEqual(['side', 'trunk']);
+
+  // Again, and it has gone on there when it is accepted.
+  one.git('branch', '-m', 'main', 'release');
+  one.commit('release', 'four', { a: '4\n' });
+  one.commit('side', 'more', { b: '2\n' });
+  expect((await pull('renamed')).code).toBe(4);
+  expect(await accepted()).toMatchObject({ came: { checkins: 2 } });
+  expect(called(shown, 'trunk')).toBe(checkinOf('release'));
+  expect(called(shown, 'side')).toBe(checkinOf('side'));
+  expect(branchesHere()).toEqual(['side', 'trunk']);
+  expect(compare(one, shown)).toEqual([]);
+
+  // What was accepted before without another main branch.
+  const forgotten = `UPDATE git_import SET main = 'main' WHERE repository = '${shown.id}' RETURNING 1`;
+  expect(query(managed(), forgotten)).toHaveLength(1);
+  expect(await accepted()).toMatchObject({ came: { checkins: 0 } });
+  expect(await main()).toBe('release');
+
+  // Another branch that was here before is the main one.
+  one.git('symbolic-ref', 'HEAD', 'refs/heads/side');
+  one.git('update-ref', '-d', 'refs/heads/release');
+  expect((await pull('renamed')).code).toBe(4);
+  expect(await accepted()).toMatchObject({ came: { checkins: 0 } });
+  expect(called(shown, 'trunk')).toBe(checkinOf('side'));
+  one.commit('side', 'the trunk goes on', { b: '3\n' });
+  expect(await pulled('renamed')).toMatchObject({ came: { checkins: 1 } });
+  expect(called(shown, 'trunk')).toBe(checkinOf('side'));
+  expect(compare(one, shown)).toEqual([]);
+
+  // Tags alone are no history to go on with.
+  one.git('tag', 'last', 'side');
+  one.git('update-ref', '-d', 'refs/heads/side');
+  for (const asked of [['pull'], ['accept', '--yes']]) {
+    const said = await forge.cli('upstream', ...asked.slice(0, 1), 'renamed', ...asked.slice(1));
+    expect(said.code).toBe(4);
+    expect(said.stderr).toContain('has no branch any more');
+  }
+});
+
 test('marks that are gone stop it: nothing is imported twice', async () => {
   const one = remote('marks');
   one.commit('main', 'one', { a: '1\n' });

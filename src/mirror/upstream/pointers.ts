@@ -8,15 +8,16 @@ import type { HistoryWish, Written } from './write-history.ts';
 const user = 'fossilrepo';
 
 /**
- * The main branch may have moved on to a commit that came before, on another branch: from there on that is the trunk. What follows on the
- * other branch stays there.
+ * The main branch may have moved on to a commit that came before, on another branch, or be another one: from there on that is the trunk.
+ * What follows on the other branch stays there.
  * @returns the commits whose branch is another one now
  */
 export function settleTrunk(aside: Aside, wish: HistoryWish, main: (Tip & { ref: string }) | undefined) {
   const settled = new Map<string, string>();
   const { hosted, marks, last, refs, at } = wish;
   const checkin = main && marks.get(main.commit);
-  if (!main || !hosted || checkin === undefined || last.get(main.ref) === refs.get(main.ref)) return settled;
+  if (!main || !hosted || checkin === undefined) return settled;
+  if (last.get(main.ref) === refs.get(main.ref) && !wish.otherMain) return settled;
   const former = hosted.branch(checkin);
   if (former === trunk) return settled;
   const onto = (on: string, to: string, from: string | undefined): TagCard[] => [

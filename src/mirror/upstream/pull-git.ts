@@ -22,7 +22,7 @@ import { nothing } from './came.ts';
 import { remoteOf } from './credential.ts';
 import { deliver } from './deliver.ts';
 import { afterRewrite, UpstreamError } from './error.ts';
-import { fetchRefs } from './fetch.ts';
+import { fetchRefs, mainBranch } from './fetch.ts';
 import { type Hosted, openHosted } from './hosted.ts';
 import { importGit } from './import-git.ts';
 import { makeUpstreamFolder, upstreamGit } from './place.ts';
@@ -41,28 +41,31 @@ export async function pullGit(
   const { paths } = forge;
   const state = stateOf(forge, row);
   const folder = upstreamGit(paths, row.id);
-  const refs = await withRemote(
+  const main = state.intended?.main ?? state.main;
+  const there = await withRemote(
     forge,
     remoteOf(forge, upstream),
     async (git) => {
-      const there = await listRemote(git);
-      if (isSame(there, state.last) && !state.intended) return undefined;
-      if (there.size === 0 && state.last.size > 0)
+      const refs = await listRemote(git);
+      // Without its trunk's branch it is not done, though nothing is new.
+      if (isSame(refs, state.last) && !state.intended && (refs.has(head(main)) || !options.acceptRewrite))
+        return undefined;
+      if (![...refs.keys()].some((ref) => ref.startsWith(heads)) && state.last.size > 0)
         throw new UpstreamError('rewritten', `${upstream.url} has no branch any more; nothing was changed.`, {
           next: 'Ask its owners.',
         });
       makeUpstreamFolder(paths, row.id);
-      return await fetchRefs(git, folder);
+      const fetched = await fetchRefs(git, folder);
+      return { refs: fetched, main: fetched.has(head(main)) ? main : await mainBranch(git, fetched) };
     },
     { signal: options.signal },
   );
-  if (!refs) return nothing;
+  if (!there) return nothing;
   const finished = state.intended ? await step(forge, row, folder, state.intended, options) : nothing;
   const now = stateOf(forge, row);
-  if (isSame(refs, now.last)) return finished;
-  if (!options.acceptRewrite) await refuseRewritten(forge, row, folder, now, refs, upstream.url);
-  const came = await step(forge, row, folder, { at: Date.now(), refs }, options);
-
+  if (isSame(there.refs, now.last) && (there.main === now.main || !options.acceptRewrite)) return finished;
+  if (!options.acceptRewrite) await refuseRewritten(forge, row, folder, now, { ...there, url: upstream.url });
+  const came = await step(forge, row, folder, { at: Date.now(), ...there }, options);
   return {
     checkins: finished.checkins + came.checkins,
     tags: finished.tags + came.tags,
@@ -113,7 +116,8 @@ async function step(
   const file = join(paths.data, row.file);
   // First: what is restored from here on is another one than what was looked at.
   const restore = cameBy(file);
-  const { main, marks, last } = stateOf(forge, row);
+  const { main: former, marks, last } = stateOf(forge, row);
+  const main = intended.main ?? former;
   using work = scratch(paths);
   const aside = join(work.path, `${randomUUID()}.fossil`);
   // Open no longer than that: a restore has everybody wait until nobody has it open.
@@ -121,7 +125,7 @@ async function step(
     importGit(
       forge,
       { file: aside, projectCode: readRepository(file).projectCode },
-      { ...{ folder, main, marks, last, hosted, signal, progress }, ...intended },
+      { ...{ folder, marks, last, hosted, signal, progress }, ...intended, main, otherMain: main !== former },
     ),
   );
   intendImport(store, row.id, intended);
@@ -131,7 +135,10 @@ async function step(
     checkins: history.marks.size,
     tags: history.tags,
     artifacts: 0,
-    notes: notesOn(history),
+    notes: [
+      ...(main === former ? [] : [`another main branch (${main}; it was ${former})`]),
+      ...notesOn(history),
+    ],
   };
 }
 
@@ -146,6 +153,9 @@ export const notesOn = ({ submodules, altered }: { submodules: number; altered: 
   ...(altered > 0 ? [`${altered} files look like Fossil's own artifacts and got a line more`] : []),
 ];
 
+const heads = 'refs/heads/';
+const head = (branch: string): string => `${heads}${branch}`;
+
 const isSame = (one: ImportedRefs, other: ImportedRefs): boolean =>
   one.size === other.size && [...one].every(([ref, hash]) => other.get(ref) === hash);
 
@@ -155,15 +165,14 @@ async function refuseRewritten(
   { name }: Pick<Repository, 'name'>,
   folder: string,
   { last, main }: State,
-  refs: ImportedRefs,
-  url: string,
+  { refs, main: other, url }: { refs: ImportedRefs; main: string; url: string },
 ): Promise<void> {
   const moved = [...last].filter(
-    ([ref, hash]) => ref.startsWith('refs/heads/') && refs.has(ref) && refs.get(ref) !== hash,
+    ([ref, hash]) => ref.startsWith(heads) && refs.has(ref) && refs.get(ref) !== hash,
   );
-  const rewritten: string[] = refs.has(`refs/heads/${main}`)
+  const rewritten: string[] = refs.has(head(main))
     ? []
-    : [`${main}, which is the trunk here, is gone`];
+    : [`${main}, which is the trunk here, is gone (the main branch is ${other} now)`];
   for (const [ref, was] of moved) {
     const is = refs.get(ref) ?? '';
     const { stdout: types } = await run(gitTypes(folder, [was]));
@@ -172,9 +181,7 @@ async function refuseRewritten(
       : undefined;
     if (lost === 0) continue;
     const count = lost === undefined ? '' : ` (${lost} commits are no longer part of it)`;
-    rewritten.push(
-      `${ref.slice('refs/heads/'.length)} from ${was.slice(0, 10)} to ${is.slice(0, 10)}${count}`,
-    );
+    rewritten.push(`${ref.slice(heads.length)} from ${was.slice(0, 10)} to ${is.slice(0, 10)}${count}`);
   }
   if (rewritten.length === 0) return;
   throw new UpstreamError(

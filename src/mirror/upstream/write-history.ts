@@ -24,6 +24,8 @@ export type HistoryWish = {
   refs: ImportedRefs;
   /** Without `refs/heads/`. */
   main: string;
+  /** Whether it was another one before. */
+  otherMain?: boolean;
   /** Milliseconds since 1970, of what has no date in Git. */
   at: number;
   /** What was imported before: Fossil's hashes by Git's, and the refs. */
