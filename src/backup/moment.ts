@@ -93,7 +93,11 @@ async function lastBefore({ store, files }: History, level: number, at: Date): P
     const headers = await pMap(asked, (file) => readHeader(store, file), { concurrency: batch });
     for (const [index, file] of asked.entries()) {
       const header = headers[index] ?? 'gone';
-      if (header === 'gone') continue;
+      if (header === 'gone') {
+        // Some storages list objects that they have lost; what has only aged out is listed no more.
+        if (await isListed(store, file.key)) throw damaged(file.key);
+        continue;
+      }
       if (header === 'unreadable') {
         // Whether it was made before the instant can't be known, unless something before it was made after.
         if (!past) throw damaged(file.key);
@@ -106,6 +110,11 @@ async function lastBefore({ store, files }: History, level: number, at: Date): P
     }
   }
   return found;
+}
+
+async function isListed(store: ReplicaStore, key: string): Promise<boolean> {
+  for await (const object of store.list(key)) if (object.key === key) return true;
+  return false;
 }
 
 /**

@@ -109,6 +109,26 @@ describe('the moment of an instant', () => {
       expect(await found(second), `second ${second}`).toBe(txid);
   });
 
+  test('is refused where an object is listed and can not be read; one that has aged out meanwhile is none', async () => {
+    const singles = [1, 2, 3].map((max) => file(0, max, max));
+    const [, , last] = singles;
+    const without = (listed: boolean) => ({
+      ...store,
+      head: (key: string) => (key === last?.key ? Promise.resolve(undefined) : store.head(key)),
+      async *list(prefix: string) {
+        await Promise.resolve();
+        if (listed && last?.key === prefix) yield last;
+      },
+    });
+    const found = (listed: boolean) =>
+      momentAt(
+        { store: without(listed), place: { kind: 'directory' }, key: 'k', files: singles },
+        { at: new Date(10_000), known: 2 },
+      );
+    await expect(found(true)).rejects.toThrow(`${last?.key ?? ''} in the replica is damaged`);
+    expect(await found(false)).toMatchObject({ txid: 2 });
+  });
+
   test('names the snapshot when that is what is missing', async () => {
     await expect(at([file(0, 20, 20), file(1, 11, 20), file(0, 21, 21)], 20)).rejects.toThrow(
       'k/ltx/9/0000000000000001-….ltx is missing',
