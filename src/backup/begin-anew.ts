@@ -5,6 +5,7 @@ import { litestreamState } from '../config/paths.ts';
 import type { Forge } from '../forge.ts';
 import { allRepositories } from '../store/repositories.ts';
 import { forgetHighWater, noneWhenDamaged, readHighWater, writeHighWater } from './high-water.ts';
+import { keepSingle } from './last-single.ts';
 import {
   levelKey,
   levels,
@@ -79,6 +80,20 @@ export async function isStuck(forge: Storing, { id, file }: Database): Promise<b
   if (newest === 0) return false;
   const next = (await reachOf(forge, id)).single + 1;
   return newest >= next && !beside.some(({ min, max }) => min <= next && next <= max);
+}
+
+/**
+ * Puts the transaction back, from beside the database, that merged ones end with and that isn't there by itself.
+ * @returns whether one was missing and is there now
+ * @throws OperatorError when the storage can't be asked or written
+ */
+export async function mendEnd(forge: Storing, { id, file }: Database): Promise<boolean> {
+  const { config, secrets, instance } = forge;
+  const { single, merged } = await reachOf(forge, id);
+  if (single >= merged) return false;
+  const store = openReplicaStore(config.replica, secrets.storage);
+  const key = partKey(instance, partOf(id));
+  return await keepSingle(store, replicaPlace(config.replica), key, { file, txid: merged });
 }
 
 /**

@@ -62,14 +62,14 @@ export function directoryStore(folder: string): ReplicaStore {
           await handle.close();
         }
       }),
-    put: (key, text, { onlyNew = false } = {}) =>
+    put: (key, content, { onlyNew = false } = {}) =>
       guarded(async () => {
         await lstat(folder);
         const target = at(key);
         if (dirname(target) !== folder) await mkdir(dirname(target), { recursive: true, mode: 0o700 });
         const beside = `${target}.${randomUUID()}.tmp`;
         try {
-          await writeFile(beside, text, { mode: 0o600, flush: true });
+          await writeFile(beside, content, { mode: 0o600, flush: true });
           if (!onlyNew) await rename(beside, target);
           else await link(beside, target);
           return true;

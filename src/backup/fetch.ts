@@ -4,6 +4,7 @@ import { litestreamRestore } from '../programs/litestream.ts';
 import type { StorageCredentials } from '../secrets/storage.ts';
 import type { Server } from '../server.ts';
 import { filesFor, type HistoryFile, listHistory } from './history.ts';
+import { lostEnd, lostEndError } from './last-single.ts';
 import { hexTxid, partKey, type ReplicaPart, replicaPlace, replicaUrl } from './location.ts';
 import { damaged, type Moment, momentAt, type MomentWish } from './moment.ts';
 import { openReplicaStore } from './open.ts';
@@ -29,6 +30,22 @@ export async function findRemote(
   const key = partKey(instance, part);
   const files = await listHistory(store, place, key);
   return { part, history: files, moment: await momentAt({ store, place, key, files }, wish) };
+}
+
+/**
+ * The same of a repository on a machine that has nothing beside it and shall go on with its history.
+ * @throws OperatorError (check) when it can't, too
+ */
+export async function findToGoOn(
+  source: ReplicaSource,
+  { id, name }: { id: string; name: string },
+  wish: MomentWish,
+): Promise<Remote> {
+  const part: ReplicaPart = `repos/${id}`;
+  const remote = await findRemote(source, part, wish);
+  const lost = lostEnd(remote.history);
+  if (lost === undefined) return remote;
+  throw lostEndError(replicaPlace(source.config.replica), partKey(source.instance, part), lost, name);
 }
 
 /**

@@ -11,6 +11,7 @@ import { readIfThere, writeAtomic } from '../system/files.ts';
 import { failedAs } from './control.ts';
 import { isFenced, refuseWhileFenced } from './fence.ts';
 import { saveHighWater } from './high-water.ts';
+import { keepSingle } from './last-single.ts';
 import { managementId, partKey, partOf, replicaPlace, replicaUrl, transactionsOf } from './location.ts';
 import { openReplicaStore } from './open.ts';
 import { takenOut } from './taken-out.ts';
@@ -89,7 +90,12 @@ export async function finishReplicating(
   const key = partKey(instance, `repos/${repository.id}`);
   const store = openReplicaStore(config.replica, secrets.storage);
   try {
-    if (why === undefined && (await inReplica(store, replicaPlace(config.replica), key, txid))) {
+    const place = replicaPlace(config.replica);
+    if (
+      why === undefined &&
+      (await inReplica(store, place, key, txid)) &&
+      (await keepSingle(store, place, key, { file, txid }))
+    ) {
       if (txid > 0) saveHighWater(forge.store, new Map([[repository.id, txid]]));
       return;
     }
@@ -128,7 +134,9 @@ export async function abandonReplicating(
   if (txid === 0) return;
   const store = openReplicaStore(config.replica, secrets.storage);
   const key = partKey(instance, `repos/${repository.id}`);
-  if (await inReplica(store, replicaPlace(config.replica), key, txid)) return;
+  const place = replicaPlace(config.replica);
+  if ((await inReplica(store, place, key, txid)) && (await keepSingle(store, place, key, { file, txid })))
+    return;
   throw new OperatorError(
     `What was pushed last to ${file} is not in the replica (transaction ${txid}): Litestream could not send it.`,
     {

@@ -63,14 +63,14 @@ export function s3Store(
         }
       }),
 
-    put: (key, text, { onlyNew = false } = {}) =>
+    put: (key, content, { onlyNew = false } = {}) =>
       guarded('write', async (abortSignal) => {
         const { PutObjectCommand } = await sdk();
         const condition = onlyNew ? { IfNoneMatch: '*' } : {};
         try {
           await (
             await client()
-          ).send(new PutObjectCommand({ Bucket, Key: full(key), Body: Buffer.from(text), ...condition }), {
+          ).send(new PutObjectCommand({ Bucket, Key: full(key), Body: Buffer.from(content), ...condition }), {
             abortSignal,
           });
           return true;

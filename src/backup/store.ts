@@ -23,7 +23,7 @@ export type ReplicaStore = {
    * Writes a small object whole. With `onlyNew` nothing is written where one is, if the storage knows that condition (not every one does).
    * @returns whether it was written
    */
-  put(key: string, text: string, options?: { onlyNew?: boolean }): Promise<boolean>;
+  put(key: string, content: string | Buffer, options?: { onlyNew?: boolean }): Promise<boolean>;
   /** Every object whose key starts with `prefix` and sorts behind `after`, in no particular order. `limit` ends it early. */
   list(prefix: string, options?: ListOptions): AsyncIterable<ReplicaObject>;
   /** Deleting what isn't there is fine. */

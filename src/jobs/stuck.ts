@@ -1,5 +1,5 @@
 import pMap from 'p-map';
-import { allDatabases, beginAnew, type Database, isStuck } from '../backup/begin-anew.ts';
+import { allDatabases, beginAnew, type Database, isStuck, mendEnd } from '../backup/begin-anew.ts';
 import type { Replicated } from '../backup/control.ts';
 import { replicatedDatabases, stopReplicating } from '../backup/replicate.ts';
 import { OperatorError } from '../errors.ts';
@@ -65,15 +65,27 @@ async function unstick(
   highWater: Pick<HighWaterKeeper, 'forget'>,
 ): Promise<void> {
   await pMap(databases, ({ file }) => stopReplicating(forge, file), { concurrency: atOnce });
-  const erased = await highWater.forget(() => beginAnew(forge, databases));
+  const mended = new Set(
+    (
+      await pMap(databases, async (each) => ((await mendEnd(forge, each)) ? [each] : []), {
+        concurrency: atOnce,
+      })
+    ).flat(),
+  );
+  const others = databases.filter((each) => !mended.has(each));
+  const erased = others.length === 0 ? [] : await highWater.forget(() => beginAnew(forge, others));
   const urls = replicatedDatabases(forge);
-  for (const { id, file } of databases) {
+  for (const database of databases) {
+    const { id, file } = database;
     const url = urls.get(file);
     if (url !== undefined) await forge.litestream.register(file, url);
-    const history = erased.includes(id)
-      ? 'its history in the replica had no beginning, and begins anew'
-      : 'all of it is sent again';
-    const text = `Litestream had no longer what it was to send next of ${file}: ${history}`;
+    const text = mended.has(database)
+      ? `The last transaction of ${file} was missing from the replica, and was put back from beside it`
+      : `Litestream had no longer what it was to send next of ${file}: ${
+          erased.includes(id)
+            ? 'its history in the replica was not whole, and begins anew: what was before can be restored no more'
+            : 'all of it is sent again'
+        }`;
     addEvent(forge.store, { kind: 'mended', text });
   }
 }

@@ -4,6 +4,9 @@ import { dirname, join } from 'node:path';
 import prettyBytes from 'pretty-bytes';
 import { fetchRemote, findRemote, type Remote } from '../../backup/fetch.ts';
 import { newestMarked } from '../../backup/high-water.ts';
+import { keepSingle, lostEnd, lostEndError } from '../../backup/last-single.ts';
+import { partKey, replicaPlace } from '../../backup/location.ts';
+import { openReplicaStore } from '../../backup/open.ts';
 import { messageOf, OperatorError } from '../../errors.ts';
 import type { Forge } from '../../forge.ts';
 import type { Repository } from '../../store/repositories.ts';
@@ -43,7 +46,9 @@ export async function prepareRestore(
   const state = join(forge.paths.data, file);
   aside.note({ id, repository: row.id, kind: 'restore', at: at.getTime() });
   try {
-    const counts = await fetchState(forge, row, at, state);
+    const remote = await findState(forge, row, at);
+    await keepEnd(forge, row, remote);
+    const counts = await fetchFound(forge, row, remote, state);
     const present = readPresent(join(forge.paths.data, row.file), state);
     return { id, row, kind: 'restore', at, file, counts, present };
   } catch (error) {
@@ -87,10 +92,34 @@ export async function fetchState(
   file: string,
   room: Room = {},
 ): Promise<StateCounts> {
-  const remote = await findState(forge, row, at);
+  return await fetchFound(forge, row, await findState(forge, row, at), file, room);
+}
+
+async function fetchFound(
+  forge: Forge,
+  row: Pick<Repository, 'id' | 'name'>,
+  remote: Remote,
+  file: string,
+  room: Room = {},
+): Promise<StateCounts> {
   haveRoom(dirname(file), remote.moment.databaseBytes, room);
   await fetchRemote(forge, remote, file);
   return await checkState(forge, row, file);
+}
+
+/** Litestream will have to go on with the history, from nothing beside the new file. @throws OperatorError (check) when it can't */
+async function keepEnd(
+  { config, instance, paths, secrets }: Forge,
+  row: Pick<Repository, 'name' | 'file'>,
+  { part, history }: Remote,
+): Promise<void> {
+  const txid = lostEnd(history);
+  if (txid === undefined) return;
+  const store = openReplicaStore(config.replica, secrets.storage);
+  const place = replicaPlace(config.replica);
+  const key = partKey(instance, part);
+  if (!(await keepSingle(store, place, key, { file: join(paths.data, row.file), txid })))
+    throw lostEndError(place, key, txid, row.name);
 }
 
 /** Until what the history has to go: what Litestream has sent as of now, or what was once seen in the replica. */

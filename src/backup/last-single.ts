@@ -1,0 +1,57 @@
+import { readFileSync } from 'node:fs';
+import { basename } from 'node:path';
+import { OperatorError } from '../errors.ts';
+import { type HistoryFile, newestTxid } from './history.ts';
+import { hexTxid, levelKey, type ReplicaPlace } from './location.ts';
+import type { ReplicaStore } from './store.ts';
+import { takenOut } from './taken-out.ts';
+
+// Without a state beside the database Litestream (0.5.17) begins behind the newest transaction that lies in the replica by itself, whatever
+// merged ones and snapshots hold. That one never ages out; with it lost, numbers would be used a second time, and a later restore would
+// give the state before, or pages of both.
+
+/** Where one transaction lies by itself. */
+const singleKey = (place: Pick<ReplicaPlace, 'kind'>, key: string, txid: number): string =>
+  `${levelKey(place, key, 0)}${hexTxid(txid)}-${hexTxid(txid)}.ltx`;
+
+/**
+ * Puts a transaction that is in merged ones back by itself, from beside the database, where it isn't in the replica so.
+ * @returns whether it is there now
+ * @throws OperatorError when the storage can't be asked or written
+ */
+export async function keepSingle(
+  store: ReplicaStore,
+  place: Pick<ReplicaPlace, 'kind'>,
+  key: string,
+  { file, txid }: { file: string; txid: number },
+): Promise<boolean> {
+  const single = singleKey(place, key, txid);
+  for await (const object of store.list(single)) if (object.bytes > 0) return true;
+  const own = takenOut(file).find((path) => basename(path) === basename(single));
+  if (own === undefined) return false;
+  await store.put(single, readFileSync(own));
+  return true;
+}
+
+/** The transaction that a history ends with, when it isn't there by itself. */
+export function lostEnd(history: readonly HistoryFile[]): number | undefined {
+  const newest = newestTxid(history);
+  return history.some(({ level, max, bytes }) => level === 0 && max === newest && bytes > 0)
+    ? undefined
+    : newest;
+}
+
+/** That a repository can't go on with its history: its state is whole. */
+export const lostEndError = (
+  place: Pick<ReplicaPlace, 'kind'>,
+  key: string,
+  txid: number,
+  name: string,
+): OperatorError =>
+  new OperatorError(
+    `The object ${singleKey(place, key, txid)} is missing from the replica. The state is whole, since other objects hold the same, but Litestream could not go on with this history.`,
+    {
+      next: `Have the state as a file, fossilrepo restore ${name} --at now --into FOLDER, and begin a new history with it: fossilrepo repo delete ${name}, then fossilrepo repo create ${name} --from FILE. The former history stays in the trash.`,
+      exit: 'check',
+    },
+  );
