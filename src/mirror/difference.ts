@@ -59,3 +59,21 @@ export function countRefs(refs: readonly { ref: string }[]): string {
     ...(tags > 0 ? [many(tags, 'tag', 'tags')] : []),
   ].join(', ');
 }
+
+/** How many refs that differ are named. */
+const named = 5;
+
+/** One line of the refs that a remote has otherwise than it should; null: there are none. */
+export function sayDiffering(
+  refs: readonly Pick<WantedRef, 'ref' | 'git'>[],
+  there: ReadonlyMap<string, string>,
+): string | null {
+  if (refs.length === 0) return null;
+  const says = refs
+    .slice(0, named)
+    .map(({ ref, git }) => `${ref} is ${there.get(ref) ?? 'missing'} there, not ${git}`);
+  return says.join('; ') + (refs.length > named ? ` and ${refs.length - named} more` : '');
+}
+
+/** Whether what a verification found is only what `sayDiffering` says: no sentence of `compare/compare.ts` begins with a ref. */
+export const isAboutRefs = (verifyError: string): boolean => verifyError.startsWith('refs/');

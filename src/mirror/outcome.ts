@@ -8,6 +8,7 @@ import { transaction } from '../store/store.ts';
 import { addSyncRun, type IssueCounts, type SyncRun } from '../store/sync-runs.ts';
 import { wentWell, wentWrong } from '../store/tries.ts';
 import type { Brought } from './bring.ts';
+import { isAboutRefs } from './difference.ts';
 import { RemoteError } from './remote/error.ts';
 
 /** One try to bring one mirror up to date. */
@@ -37,6 +38,8 @@ export function noteSuccess(
       stamp: was.stamp,
       checkins: was.checkins,
       ...(brought.compared && { comparedAt: begunAt }),
+      // Every ref is there as it is wanted. What differs in the contents only a verification finds, and finds healed.
+      ...(brought.compared && isAboutRefs(before.verifyError ?? '') && { verifyError: null }),
       ...rewoundIn(brought),
       ...wentWell(begunAt, was.waiting > 0 ? begunAt + waitingPause : null),
     });

@@ -8,7 +8,7 @@ import { withLock } from '../system/locks.ts';
 import { type MirrorCache, refreshCache } from './export/cache.ts';
 import { compareCache } from './compare/cache.ts';
 import { remoteOf } from './credential.ts';
-import { wantedOf } from './difference.ts';
+import { sayDiffering, wantedOf } from './difference.ts';
 import { stampIfThere } from './look.ts';
 import { listRemote, withRemote } from './remote/remote.ts';
 
@@ -37,8 +37,6 @@ export type VerifiedMirror = {
 
 /** How long another fossilrepo may be at work on the same. Milliseconds. */
 const patience = 60_000;
-/** How many refs that differ are named. */
-const named = 5;
 
 /**
  * Compares a repository with Git by a way of its own: every check-in, its parents, every tree and file; then each mirror's refs with those that it
@@ -66,12 +64,15 @@ export async function verifyMirrors(
   const [difference] = compared.differences;
   const checked: VerifiedMirror[] = [];
   for (const mirror of mirrors) {
-    const one = await verifyRefs(forge, mirror, cache, stamp);
+    const { found, ...one } = await verifyRefs(forge, mirror, cache, stamp);
     checked.push(one);
-    const wrong = difference ?? (one.ok === false ? one.error : null);
     // One that can't be asked says so by failing.
     if (one.ok !== null || difference !== undefined)
-      updateMirror(forge.store, mirror.id, { verifiedAt: begunAt, verifyError: wrong });
+      updateMirror(forge.store, mirror.id, {
+        ...found,
+        verifiedAt: begunAt,
+        verifyError: difference ?? found?.verifyError ?? null,
+      });
   }
   return {
     repository: row.name,
@@ -90,7 +91,7 @@ async function verifyRefs(
   { id, name }: Mirror,
   cache: MirrorCache,
   stamp: string | undefined,
-): Promise<VerifiedMirror> {
+): Promise<VerifiedMirror & { found?: Partial<Mirror> & Pick<Mirror, 'verifyError'> }> {
   const none = { mirror: name, ok: null, refs: 0, kept: [] };
   try {
     // Nobody pushes meanwhile, and the row is as the last push left it.
@@ -105,12 +106,17 @@ async function verifyRefs(
       const others = ({ ref }: { ref: string }) => there.has(ref) && !ours.has(there.get(ref) ?? '');
       const kept = mirror.onDivergence === 'keep' ? differing.filter(others).map(({ ref }) => ref) : [];
       const wrong = differing.filter(({ ref }) => !kept.includes(ref));
-      const says = wrong
-        .slice(0, named)
-        .map(({ ref, git }) => `${ref} is ${there.get(ref) ?? 'missing'} there, not ${git}`);
-      const more = wrong.length > named ? ` and ${wrong.length - named} more` : '';
-      const error = wrong.length === 0 ? null : says.join('; ') + more;
-      return { mirror: name, ok: error === null, refs: expected.length, kept, error };
+      const error = sayDiffering(wrong, there);
+      // What is refused is the failure of the comparison, which names the commits: it comes soon, and this is no second one.
+      const refused = mirror.onDivergence === 'refuse' ? wrong.filter(others) : [];
+      const found = {
+        verifyError: sayDiffering(
+          wrong.filter((one) => !refused.includes(one)),
+          there,
+        ),
+        ...(refused.length > 0 && mirror.error === null && { comparedAt: null }),
+      };
+      return { mirror: name, ok: error === null, refs: expected.length, kept, error, found };
     });
   } catch (error) {
     return { ...none, error: messageOf(error) };

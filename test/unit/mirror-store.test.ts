@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Forge } from '../../src/forge.ts';
-import { noteFailure } from '../../src/mirror/outcome.ts';
+import { noteFailure, noteSuccess } from '../../src/mirror/outcome.ts';
+import { sayDiffering } from '../../src/mirror/difference.ts';
 import { bringParts } from '../../src/mirror/parts.ts';
 import { RemoteError } from '../../src/mirror/remote/error.ts';
 import { rewoundBy } from '../../src/mirror/rewound.ts';
@@ -279,4 +280,30 @@ test('that a restore took something from a mirror is known also when another ref
   );
   expect(findMirrorById(store, row.id)).toMatchObject({ rewoundAt: 5_000, rewoundTo: 3_000 });
   expect(findMirrorById(store, row.id)?.error).toContain('not pushed from here');
+});
+
+test('what a verification found of refs is healed by a comparison that went well; of contents only by another verification', () => {
+  const id = repository('demo');
+  const row = mirror(id, 'host');
+  const about = (verifyError: string, compared: boolean) => {
+    updateMirror(store, row.id, { verifyError });
+    noteSuccess(
+      { store },
+      { row: { id, name: 'demo' }, mirror: row, why: 'comparison', begunAt: 9_000, tookMs: 10 },
+      { stamp: 'now', checkins: 1, waiting: 0 },
+      {
+        ...{ refs: [], commits: 0, bytes: 0, compared, overwrote: [] },
+        rewound: undefined,
+        error: undefined,
+      },
+    );
+    return findMirrorById(store, row.id)?.verifyError;
+  };
+  const refs =
+    sayDiffering([ref('main', 'c1'), ref('side', 'c2')], new Map([['refs/heads/side', 'c3']])) ?? '';
+  expect(refs).toBe('refs/heads/main is missing there, not c1; refs/heads/side is c3 there, not c2');
+  expect(about(refs, true)).toBeNull();
+  expect(about(refs, false)).toBe(refs);
+  const contents = 'check-in 1a2b has other files, names or modes in Git (c1)';
+  expect(about(contents, true)).toBe(contents);
 });
