@@ -1,4 +1,4 @@
-import { OperatorError } from '../errors.ts';
+import { isBusy, messageOf, OperatorError } from '../errors.ts';
 import { type Forge, withForge } from '../forge.ts';
 import { sealCredential } from '../mirror/credential.ts';
 import { describeMirror } from '../mirror/describe.ts';
@@ -7,14 +7,15 @@ import { type Extras, extrasOf, keepExtras, tryHost } from '../mirror/extras.ts'
 import { checkMirrorName, nameFrom } from '../mirror/name.ts';
 import { type RemoteAddress, splitRemoteUrl } from '../mirror/remote/address.ts';
 import { makeDeployKey } from '../mirror/remote/deploy-key.ts';
-import { RemoteError } from '../mirror/remote/error.ts';
+import { needsMending, RemoteError } from '../mirror/remote/error.ts';
 import { type MirrorFlags, settingsOf } from '../mirror/settings.ts';
 import { type Trial, tryMirror } from '../mirror/try.ts';
+import { waitsForHand } from '../plan/sync.ts';
 import { givenTokens } from '../secrets/given.ts';
 import type { Secret } from '../secrets/secret.ts';
 import type { GlobalOptions } from '../server.ts';
 import { addEvent } from '../store/events.ts';
-import { findMirror, insertMirror, type Mirror, updateMirror } from '../store/mirrors.ts';
+import { findMirror, findMirrorById, insertMirror, type Mirror, updateMirror } from '../store/mirrors.ts';
 import { getRepository, type Repository } from '../store/repositories.ts';
 import { cleared } from '../store/tries.ts';
 import { approvedHostKeys } from './mirror-host-keys.ts';
@@ -121,8 +122,10 @@ async function addByKey(
   try {
     trial = await tried(forge, row, mirror);
   } catch (error) {
-    if (former || !(error instanceof RemoteError) || !['credential', 'missing'].includes(error.kind))
+    if (former || !(error instanceof RemoteError) || !['credential', 'missing'].includes(error.kind)) {
+      if (!flags.dryRun && !isBusy(error)) noteRefused(forge, mirror, error);
       throw error;
+    }
     const { publicKey } = mirror;
     forge.out.say('Install this deploy key there, with the right to write; then run the same command again:');
     forge.out.result(
@@ -184,6 +187,14 @@ const waiting = () => ({
   errorKind: 'credential',
   failingSince: Date.now(),
 });
+
+/** One that waits does so for what the last try said, which may be the key no longer. One that was brought there before says so itself. */
+function noteRefused({ store }: Pick<Forge, 'store'>, { id }: Mirror, error: unknown): void {
+  const now = findMirrorById(store, id);
+  if (!now || !waitsForHand(now) || now.okAt !== null) return;
+  const known = error instanceof RemoteError && needsMending(error.kind);
+  updateMirror(store, id, { error: messageOf(error), errorKind: known ? error.kind : 'adding' });
+}
 
 /** It works: looked at anew, at once. */
 const anew = { ...cleared, stamp: null } as const;

@@ -35,8 +35,8 @@ export const comparisonPause = 24 * 60 * minute;
 const retries = [minute, 5 * minute, 15 * minute, 60 * minute] as const;
 const longestRetry = 60 * minute;
 
-/** What a person has to mend: trying again by itself would only lock the account. */
-const byHand: ReadonlySet<string> = new Set(['credential', 'host-key']);
+/** What a person has to mend: trying again by itself would only lock the account. `adding`: `mirror add` has not ended well yet. */
+const byHand: ReadonlySet<string> = new Set(['credential', 'host-key', 'adding']);
 
 /** What concerns some refs only: what is new on others can go there at once. */
 const ofSomeRefs: ReadonlySet<string> = new Set(['diverged', 'rejected']);

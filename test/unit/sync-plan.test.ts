@@ -118,7 +118,7 @@ describe('a mirror that failed', () => {
     expect(why({ errorKind: 'timeout', nextTryAt: now + 61 * minute }, steady('b'))).toEqual(['retry']);
   });
 
-  test.each(['credential', 'host-key'])('for its %s is not tried by itself', (errorKind) => {
+  test.each(['credential', 'host-key', 'adding'])('for its %s is not tried by itself', (errorKind) => {
     expect(nextTry(errorKind, 1, now)).toBeNull();
     const failed = { errorKind, nextTryAt: null, okAt: null };
     expect(why(failed, steady('b'), now + 100 * 24 * 60 * minute)).toEqual([]);
