@@ -2,6 +2,7 @@ import { isFenced } from '../backup/fence.ts';
 import { OperatorError } from '../errors.ts';
 import type { Forge } from '../forge.ts';
 import { lookAtMirrored } from '../mirror/look.ts';
+import { partTimes } from '../mirror/part-times.ts';
 import { takeSyncRequest } from '../mirror/request.ts';
 import type { SyncJob } from '../mirror/sync.ts';
 import type { SyncWork } from '../mirror/sync-all.ts';
@@ -53,7 +54,8 @@ function dueJobs(forge: Forge, dryRun: boolean): SyncJob[] {
   if (!dryRun) takeSyncRequest(forge.paths);
   if (isFenced(forge)) return [];
   const now = Date.now();
-  return dueMirrors(servedMirrors(forge.store), lookAtMirrored(forge, new Map(), now), now);
+  const mirrors = servedMirrors(forge.store);
+  return dueMirrors(mirrors, lookAtMirrored(forge, new Map(), now), now, partTimes(forge, mirrors));
 }
 
 function unfinishedJobs(forge: Forge): SyncJob[] {

@@ -1,6 +1,7 @@
 import { isFenced } from '../backup/fence.ts';
 import { requestSync } from '../mirror/request.ts';
 import { lookAtMirrored } from '../mirror/look.ts';
+import { partTimes } from '../mirror/part-times.ts';
 import type { Forge } from '../forge.ts';
 import { dueMirrors, type Seen } from '../plan/sync.ts';
 import { dueUpstreams } from '../plan/upstream.ts';
@@ -26,7 +27,7 @@ export function watchMirrors(forge: Pick<Forge, 'config' | 'paths' | 'store'>): 
     const mirrors = servedMirrors(store);
     seen = lookAtMirrored(forge, seen, now);
     const due = [
-      ...dueMirrors(mirrors, seen, now).map(({ mirror }) => mirror),
+      ...dueMirrors(mirrors, seen, now, partTimes(forge, mirrors)).map(({ mirror }) => mirror),
       ...dueUpstreams(servedUpstreams(store), now),
     ];
     const fresh = due.filter(({ id, triedAt }) => {

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { isBusy, messageOf, OperatorError } from '../errors.ts';
 import type { Forge } from '../forge.ts';
-import { isTime, nextTry, waitsForHand, type Why } from '../plan/sync.ts';
+import { isTime, nextTry, sharesRefusal, waitsForHand, type Why } from '../plan/sync.ts';
 import {
   mirrorPart,
   type MirrorPart,
@@ -17,6 +17,7 @@ import { withLock } from '../system/locks.ts';
 import { causeOf, isStopped } from './deadline.ts';
 import { describeIssues } from './describe-run.ts';
 import { RateLimited } from './hosts/rate-limit.ts';
+import { timesOfPart } from './part-times.ts';
 import { noteRun, type RunWork, tell, tellOverwritten } from './outcome.ts';
 import { hostOf, noteExpiry } from './hosts/token.ts';
 import { RemoteError } from './remote/error.ts';
@@ -83,7 +84,7 @@ function isDue(
 ): boolean {
   const one = mirrorPart(store, mirror.id, part);
   if (why === 'asked') return true;
-  if (waitsForHand(one)) return false;
+  if (waitsForHand(one) || sharesRefusal(mirror, timesOfPart({ store }, one))) return false;
   if (one.nextTryAt !== null) return isTime(one, Date.now());
   return one.stamp !== stamp || why === 'comparison' || why === 'new';
 }
@@ -184,7 +185,7 @@ async function bringWiki(
   return { count, did, more: false, error, work: { refs, commits, bytes } };
 }
 
-/** What has to be tried again has the mirror looked at then. */
+/** What has to be tried again has the mirror looked at then; of one whose code fails it is looked at by itself. */
 function wakeFor({ store }: Pick<Forge, 'store'>, id: string): void {
   const mirror = findMirrorById(store, id);
   if (!mirror || mirror.error !== null) return;

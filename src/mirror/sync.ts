@@ -1,8 +1,8 @@
 import { join } from 'node:path';
-import pMap from 'p-map';
+import pMap, { pMapSkip } from 'p-map';
 import { isBusy, messageOf, OperatorError } from '../errors.ts';
 import type { Forge } from '../forge.ts';
-import type { Why } from '../plan/sync.ts';
+import type { DueMirror, Why } from '../plan/sync.ts';
 import { findMirrorById, type Mirror } from '../store/mirrors.ts';
 import { findRepositoryById, type Repository } from '../store/repositories.ts';
 import { withLock } from '../system/locks.ts';
@@ -15,7 +15,7 @@ import { bringParts, type PartResult } from './parts.ts';
 import { noteFailure, noteStopped, noteSuccess } from './outcome.ts';
 
 /** A mirror to bring up to date, and why. */
-export type SyncJob = { mirror: Mirror; why: Why };
+export type SyncJob = DueMirror<Mirror>;
 
 /** What became of it. */
 export type SyncResult = {
@@ -80,27 +80,29 @@ export async function syncRepository(
     noteFailure(forge, { row, mirror, why, begunAt, tookMs: Date.now() - begunAt }, error);
     return resultOf(row, mirror, error);
   };
-  let was: { stamp: string; checkins: number };
-  let cache: MirrorCache;
-  try {
-    was = { stamp, checkins: publicCheckins(file) };
-    cache = await exported(forge, row, options, options.patience);
-  } catch (error) {
-    return jobs.map(({ mirror, why }) => failed(mirror, why, error));
-  }
+  const makeSide = async () => ({
+    was: { stamp, checkins: publicCheckins(file) },
+    cache: await exported(forge, row, options, options.patience),
+  });
+  let made: ReturnType<typeof makeSide> | undefined;
   return await pMap(
     jobs,
-    async ({ mirror, why }) => {
+    async ({ mirror, why, partsOnly }) => {
       try {
+        const side = partsOnly ? undefined : await (made ??= makeSide());
         return await withLock(forge.paths, `push-${mirror.id}`, 0, async () => {
-          const code = await bring(forge, row, { mirror, why }, was, begunAt, cache, options).catch(
-            (error: unknown) => failed(mirror, why, error),
-          );
+          const code = side
+            ? await bring(forge, row, { mirror, why }, side.was, begunAt, side.cache, options).catch(
+                (error: unknown) => failed(mirror, why, error),
+              )
+            : { ...resultOf(row, mirror, ''), ok: true, error: null };
           const parts = await bringParts(forge, row, mirror.id, { stamp, why, signal });
+          // That its code is up to date is not said of one whose code waits.
+          if (partsOnly && parts.every(({ did, error }) => did === '' && error === null)) return pMapSkip;
           return withParts(code, parts);
         });
       } catch (error) {
-        return failed(mirror, why, error);
+        return partsOnly ? resultOf(row, mirror, error) : failed(mirror, why, error);
       } finally {
         options.ended?.(mirror);
       }

@@ -1,3 +1,4 @@
+import type { MirrorPart } from '../store/mirror-parts.ts';
 import type { Mirror } from '../store/mirrors.ts';
 
 /** What is known of a repository's file at one look. Instants are milliseconds since 1970. */
@@ -20,6 +21,15 @@ export type MirrorTimes = Pick<
   Mirror,
   'id' | 'repository' | 'everyMs' | 'stamp' | 'triedAt' | 'okAt' | 'comparedAt' | 'errorKind' | 'nextTryAt'
 >;
+
+/** What decides when tickets or a wiki are looked at. */
+export type PartTimes = Pick<MirrorPart, 'stamp' | 'errorKind' | 'nextTryAt'> & {
+  /** Whether it needs nothing of what git signs in with. */
+  ownCredential: boolean;
+};
+
+/** A mirror that it is time for, and why. `partsOnly`: for its tickets and its wiki, while its code waits. */
+export type DueMirror<M> = { mirror: M; why: Why; partsOnly?: true };
 
 const minute = 60_000;
 
@@ -60,17 +70,41 @@ export function lookedAt(
 /**
  * The mirrors that it is time for, with the reason, each judged alone. A repository that wasn't seen has no file now: its mirrors wait.
  * @param seen by the repository's id
+ * @param parts of mirrors whose code fails, by the mirror's id: what others have goes with their code
  */
 export const dueMirrors = <M extends MirrorTimes>(
   mirrors: readonly M[],
   seen: ReadonlyMap<string, Seen>,
   now: number,
-): { mirror: M; why: Why }[] =>
-  mirrors.flatMap((mirror) => {
+  parts: ReadonlyMap<string, readonly PartTimes[]> = new Map(),
+): DueMirror<M>[] =>
+  mirrors.flatMap((mirror): DueMirror<M>[] => {
     const file = seen.get(mirror.repository);
-    const why = file && reasonFor(mirror, file, now);
-    return why === undefined ? [] : [{ mirror, why }];
+    if (!file) return [];
+    const why = reasonFor(mirror, file, now);
+    if (why !== undefined) return [{ mirror, why }];
+    // What was never tried was not added to the end.
+    if (mirror.errorKind === null || mirror.triedAt === null) return [];
+    const [first] = (parts.get(mirror.id) ?? []).flatMap((part) =>
+      sharesRefusal(mirror, part) ? [] : (reasonForPart(part, file, now) ?? []),
+    );
+    return first === undefined ? [] : [{ mirror, why: first, partsOnly: true }];
   });
+
+/** Whether a part needs what was refused to the code: it is not tried again for the part's sake either. */
+export const sharesRefusal = (
+  mirror: Pick<Mirror, 'errorKind'>,
+  { ownCredential }: Pick<PartTimes, 'ownCredential'>,
+): boolean => waitsForHand(mirror) && !ownCredential;
+
+function reasonForPart(part: PartTimes, file: Seen, now: number): Why | undefined {
+  if (waitsForHand(part)) return undefined;
+  if (part.nextTryAt !== null) {
+    if (!isTime(part, now)) return undefined;
+    return part.errorKind === null ? 'schedule' : 'retry';
+  }
+  return part.stamp !== file.stamp && hasSettled(file, now) ? 'push' : undefined;
+}
 
 function reasonFor(mirror: MirrorTimes, file: Seen, now: number): Why | undefined {
   if (mirror.errorKind !== null) {

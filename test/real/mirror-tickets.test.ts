@@ -10,6 +10,9 @@ import { type KeptIssue, startIssueHost } from './support/issue-host.ts';
 
 const secret = 'tok-5f1b2c3d4e5f60718293a4b5c6d7e8f901234567';
 
+/** Whom git lets in. */
+const logins = { oauth2: { password: secret, may: 'push' as const } };
+
 let forge: TestForge;
 let folder: string;
 let tls: Awaited<ReturnType<typeof certificate>>;
@@ -20,7 +23,7 @@ beforeAll(async () => {
   tls = await certificate(folder);
   chmodSync(folder, 0o755);
   forge = await startForge({ env: { SSL_CERT_FILE: join(folder, 'certificate.pem') } });
-  git = await startGitHttp(folder, { oauth2: { password: secret, may: 'push' } });
+  git = await startGitHttp(folder, logins);
   for (const kind of ['github', 'gitlab', 'gitea', 'many']) await forge.json('repo', 'create', kind);
   // From here on only what the tests say brings anything anywhere.
   await forge.stop();
@@ -449,6 +452,30 @@ test('over a hundred tickets, small pages, a lost map: one issue each', async ()
   expect(made).toHaveLength(120);
   for (const hash of hashes) expect(made.filter(({ body }) => body.includes(hash))).toHaveLength(1);
   expect(host.calls.filter(({ key }) => key.startsWith('GET') && key.endsWith('/issues'))).toHaveLength(15);
+
+  // Code that waits for another token holds up no ticket, but where that token is theirs, too.
+  logins.oauth2.password = 'another one';
+  expect((await sync('many')).error).toContain('refused the credential');
+  const due = async () => {
+    const asked = [git.asked.length, host.calls.length];
+    const { code, stdout, stderr } = await forge.cli('sync', '--due');
+    const [code0 = 0, calls0 = 0] = asked;
+    return { code, said: stdout + stderr, git: git.asked.length - code0, api: host.calls.length - calls0 };
+  };
+  addTicket('many', { title: 'Meanwhile', status: 'Open' });
+  expect(await due()).toMatchObject({ code: 0, git: 0, api: 0 });
+  await forge.told(secret, 'mirror', 'configure', 'many', '--api-token-stdin', '--tickets');
+  const again = await due();
+  expect(again.said).toContain('refused the credential');
+  expect(again.git).toBeGreaterThan(0);
+  expect(made).toHaveLength(121);
+  addTicket('many', { title: 'Later', status: 'Open' });
+  expect(await due()).toMatchObject({
+    ...{ code: 0, git: 0, said: expect.stringContaining('many to there: tickets: 1 issue made') as string },
+  });
+  expect(made).toHaveLength(122);
+  expect(await due()).toMatchObject({ code: 0, git: 0, api: 0, said: '' });
+  logins.oauth2.password = secret;
   expect(host.violations).toEqual([]);
 });
 

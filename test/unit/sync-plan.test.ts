@@ -4,6 +4,7 @@ import {
   lookedAt,
   type MirrorTimes,
   nextTry,
+  type PartTimes,
   type Seen,
   unfinishedMirrors,
 } from '../../src/plan/sync.ts';
@@ -124,6 +125,47 @@ describe('a mirror that failed', () => {
     expect(why(failed, steady('b'), now + 100 * 24 * 60 * minute)).toEqual([]);
     const asked = unfinishedMirrors([mirror(failed)], new Map([['r', steady('b')]]), now);
     expect(asked.map((one) => one.why)).toEqual(['asked']);
+  });
+});
+
+describe('tickets and wiki of a mirror whose code fails', () => {
+  const part = (changes: Partial<PartTimes> = {}): PartTimes => ({
+    ...{ errorKind: null, nextTryAt: null, stamp: 'a', ownCredential: true },
+    ...changes,
+  });
+  const due = (failed: Partial<MirrorTimes>, one: PartTimes, seen = steady('b')) =>
+    dueMirrors(
+      [mirror({ errorKind: 'credential', ...failed })],
+      new Map([['r', seen]]),
+      now,
+      new Map([['m', [one]]]),
+    ).map((job) => [job.why, job.partsOnly === true]);
+
+  test('come by themselves when there is something new, or it is time', () => {
+    expect(due({}, part())).toEqual([['push', true]]);
+    expect(due({}, part(), steady('a'))).toEqual([]);
+    const writing = { stamp: 'b', changedAt: now, since: now, restlessSince: now };
+    expect(due({}, part(), writing)).toEqual([]);
+    expect(due({}, part({ nextTryAt: now }), steady('a'))).toEqual([['schedule', true]]);
+    expect(due({}, part({ nextTryAt: now + 1 }))).toEqual([]);
+    expect(due({}, part({ errorKind: 'unreachable', nextTryAt: now }))).toEqual([['retry', true]]);
+    expect(due({}, part({ errorKind: 'credential' }))).toEqual([]);
+  });
+
+  test('come with the code when that is due, or well', () => {
+    const diverged = { errorKind: 'diverged', nextTryAt: now + minute, triedAt: now - minute };
+    expect(due(diverged, part())).toEqual([['push', true]]);
+    expect(due({ ...diverged, nextTryAt: now }, part())).toEqual([['retry', false]]);
+    expect(due({ errorKind: null, stamp: 'b' }, part())).toEqual([]);
+  });
+
+  test('wait where they need what was refused, and where the mirror was never tried', () => {
+    for (const errorKind of ['credential', 'host-key'])
+      expect(due({ errorKind }, part({ ownCredential: false }))).toEqual([]);
+    expect(due({ errorKind: 'export', nextTryAt: now + 1 }, part({ ownCredential: false }))).toEqual([
+      ['push', true],
+    ]);
+    expect(due({ errorKind: 'adding', triedAt: null }, part())).toEqual([]);
   });
 });
 
