@@ -19,7 +19,7 @@ export async function mirrorVerify(
   if (names.length > 0 && sample !== undefined)
     throw new OperatorError('Name the repositories, or say --sample.', { exit: 'usage' });
   await withForge(options, async (forge) => {
-    const chosen = names.length > 0 ? named(forge, names) : byLastVerified(forge).slice(0, sample);
+    const chosen = names.length > 0 ? byName(forge, names) : byLastVerified(forge).slice(0, sample);
     // One after the other: pushes need the processor and the disk, too.
     report(
       forge,
@@ -31,7 +31,7 @@ export async function mirrorVerify(
   });
 }
 
-const named = ({ store }: Pick<Forge, 'store'>, names: readonly string[]): Mirrored[] =>
+const byName = ({ store }: Pick<Forge, 'store'>, names: readonly string[]): Mirrored[] =>
   [...new Set(names)].map((name) => {
     const row = getRepository(store, name);
     const mirrors = mirrorsOf(store, row.id);
@@ -46,6 +46,15 @@ const standing = ({ refs, kept }: VerifiedMirror): string =>
   `${refs - kept.length} refs are as they should be` +
   (kept.length === 0 ? '' : `; as others left them there: ${kept.join(', ')}`);
 
+/** How many refs are named that are nobody's fault. */
+const named = 10;
+
+/** For information: people may have branches there. */
+const besides = ({ extra }: VerifiedMirror): string => {
+  const more = extra.length > named ? ` and ${extra.length - named} more: --json names them` : '';
+  return extra.length === 0 ? '' : `; not from here now: ${extra.slice(0, named).join(', ')}${more}`;
+};
+
 function report({ out }: Pick<Forge, 'out'>, { done, failed }: Attempts<Mirrored, VerifiedMirrors>): void {
   const results = done.map(({ value }) => value);
   const problems = failed.map(({ item, error }) => ({ repository: item.row.name, error: messageOf(error) }));
@@ -54,7 +63,7 @@ function report({ out }: Pick<Forge, 'out'>, { done, failed }: Attempts<Mirrored
     ...results.flatMap(({ repository, ok, checkins, entries, differences, mirrors }) => [
       `${ok ? 'ok ' : 'BAD'} ${repository}: ${checkins} check-ins and ${entries} files in them`,
       ...differences.map((what) => `    ${what}`),
-      ...mirrors.map((one) => `    ${one.mirror}: ${one.error ?? standing(one)}`),
+      ...mirrors.map((one) => `    ${one.mirror}: ${one.error ?? standing(one)}${besides(one)}`),
     ]),
     ...problems.map(({ repository, error }) => `${repository} could not be compared: ${error}`),
   ];

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { messageOf } from '../errors.ts';
 import type { Forge } from '../forge.ts';
+import { mirrorPart } from '../store/mirror-parts.ts';
 import { pushedRefs } from '../store/mirror-refs.ts';
 import { findMirrorById, type Mirror, updateMirror } from '../store/mirrors.ts';
 import type { Repository } from '../store/repositories.ts';
@@ -11,6 +12,7 @@ import { remoteOf } from './credential.ts';
 import { sayDiffering, wantedOf } from './difference.ts';
 import { stampIfThere } from './look.ts';
 import { listRemote, withRemote } from './remote/remote.ts';
+import { wikiBranch } from './wiki/sync.ts';
 
 /** What came of one repository's verification. */
 export type VerifiedMirrors = {
@@ -32,6 +34,8 @@ export type VerifiedMirror = {
   refs: number;
   /** Refs that others changed there, which stay so by the mirror's policy. */
   kept: string[];
+  /** Branches and tags that are not from here now: of others, or of a mirror that was here before. They are left alone. */
+  extra: string[];
   error: string | null;
 };
 
@@ -92,7 +96,7 @@ async function verifyRefs(
   cache: MirrorCache,
   stamp: string | undefined,
 ): Promise<VerifiedMirror & { found?: Partial<Mirror> & Pick<Mirror, 'verifyError'> }> {
-  const none = { mirror: name, ok: null, refs: 0, kept: [] };
+  const none = { mirror: name, ok: null, refs: 0, kept: [], extra: [] };
   try {
     // Nobody pushes meanwhile, and the row is as the last push left it.
     return await withLock(forge.paths, `push-${id}`, patience, async () => {
@@ -101,6 +105,9 @@ async function verifyRefs(
       const current = stamp !== undefined && mirror.stamp === stamp;
       const expected = current ? wantedOf(mirror, cache) : pushedRefs(forge.store, id);
       const there = await withRemote(forge, remoteOf(forge, mirror), listRemote);
+      const wiki = mirrorPart(forge.store, id, 'wiki').git === null ? undefined : wikiBranch;
+      const known = new Set([...expected.map(({ ref }) => ref), wiki]);
+      const extra = [...there.keys()].filter((ref) => /^refs\/(heads|tags)\//.test(ref) && !known.has(ref));
       const differing = expected.filter(({ ref, git }) => there.get(ref) !== git);
       const ours = new Set(cache.commits.values());
       const others = ({ ref }: { ref: string }) => there.has(ref) && !ours.has(there.get(ref) ?? '');
@@ -116,7 +123,7 @@ async function verifyRefs(
         ),
         ...(refused.length > 0 && mirror.error === null && { comparedAt: null }),
       };
-      return { mirror: name, ok: error === null, refs: expected.length, kept, error, found };
+      return { mirror: name, ok: error === null, refs: expected.length, kept, extra, error, found };
     });
   } catch (error) {
     return { ...none, error: messageOf(error) };

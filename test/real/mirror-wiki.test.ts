@@ -114,7 +114,9 @@ test('a push of code leaves it, another run finds nothing to do, and a lost cach
   );
   expect(await sync('folder')).toMatchObject({ ok: true, pushed: 1, parts: [{ part: 'wiki', did: '' }] });
   expect(inGit(there, 'rev-parse', branch)).toBe(before);
-  expect((await forge.cli('mirror', 'verify', 'demo')).code).toBe(0);
+  const verified = await forge.cli('mirror', 'verify', 'demo');
+  expect(verified.code, verified.stdout).toBe(0);
+  expect(verified.stdout).not.toContain('not from here now');
   rmSync(join(forge.root, 'var/lib/fossilrepo/mirror'), { recursive: true });
   expect(await sync('folder')).toMatchObject({ ok: true, pushed: 0, parts: [{ part: 'wiki', did: '' }] });
   expect(inGit(there, 'rev-parse', branch)).toBe(before);

@@ -296,6 +296,12 @@ describe('a mirror in a folder', () => {
     const verified = await forge.cli('mirror', 'verify', 'demo');
     expect(verified.code, verified.stdout).toBe(0);
     expect(verified.stdout).toContain('as others left them there: refs/heads/main');
+    // Once from here or never: who looks may want to delete it.
+    expect(verified.stdout).toContain('not from here now: refs/heads/theirs\n');
+    type Verified = { ok: boolean; results: { mirrors: { extra: string[] }[] }[] };
+    expect(await forge.json<Verified>('mirror', 'verify', 'demo')).toMatchObject({
+      ...{ ok: true, results: [{ mirrors: [{ extra: ['refs/heads/theirs'] }] }] },
+    });
     const lost = Object.keys(refs(there)).find((ref) => !/main|theirs/.test(ref));
     if (lost !== undefined) {
       const at = refs(there)[lost] ?? '';
