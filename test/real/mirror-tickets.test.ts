@@ -298,6 +298,25 @@ describe.each(['github', 'gitlab', 'gitea'] as const)('tickets at %s', (kind) =>
     expect(issueOf(hash).title).toBe('Spam');
   });
 
+  test('what was shunned does not come, though Fossil keeps it until a rebuild', async () => {
+    const hash = addTicket(kind, { title: 'Stays', status: 'Open' });
+    changeTicket(kind, hash, { '+icomment': 'a good word' });
+    changeTicket(kind, hash, { '+icomment': 'a bad word' });
+    const all = addTicket(kind, { title: 'Bad as a whole', status: 'Open' });
+    const bad = `SELECT b.uuid, 0, '' FROM ticketchng c JOIN ticket t USING (tkt_id) JOIN blob b ON b.rid = c.tkt_rid
+      WHERE c.icomment = 'a bad word' OR t.tkt_uuid = '${all}'`;
+    must('sqlite3', fileOf(kind), `INSERT INTO shun ${bad}`);
+    expect((await sync(kind)).code).toBe(0);
+    const issue = issueOf(hash);
+    expect(JSON.stringify(issue)).toContain('a good word');
+    expect(JSON.stringify(issue)).not.toContain('a bad word');
+    expect(issues().some(({ title }) => title === 'Bad as a whole')).toBe(false);
+    must('sqlite3', fileOf(kind), 'DELETE FROM shun');
+    expect((await sync(kind)).code).toBe(0);
+    expect(JSON.stringify(issueOf(hash))).toContain('a bad word');
+    expect(issueOf(all).title).toBe('Bad as a whole');
+  });
+
   test('a rate limit is waited for when it is short, and until later when it is long', async () => {
     const hash = addTicket(kind, { title: 'Slowly', status: 'Open' });
     host.limit(2, 1);

@@ -124,7 +124,7 @@ test('a push of code leaves it, another run finds nothing to do, and a lost cach
   expect(await wikiRuns('folder')).toHaveLength(1);
 });
 
-test('a page that is deleted goes, one that waits for a moderator does not come', async () => {
+test('a page that is deleted or shunned goes, one that waits for a moderator does not come', async () => {
   wiki('commit', 'secret/plan', '');
   wiki('create', 'Spam', 'Buy!\n');
   must(
@@ -138,6 +138,21 @@ test('a page that is deleted goes, one that waits for a moderator does not come'
   expect(inGit(there, 'log', '--format=%s', branch)).not.toContain('Spam');
   must([], 'sqlite3', fossilFile(), 'DELETE FROM private');
   expect(await sync('folder')).toMatchObject({ ok: true, parts: [{ did: '3 pages' }] });
+  // What is shunned goes at once, though Fossil keeps it until a rebuild.
+  const spam =
+    "SELECT b.uuid FROM tagxref x JOIN tag t USING (tagid) JOIN blob b USING (rid) WHERE tagname = 'wiki-Spam'";
+  must(
+    [],
+    'sqlite3',
+    fossilFile(),
+    `INSERT INTO shun SELECT uuid, 0, '' FROM (${spam} UNION SELECT src FROM attachment)`,
+  );
+  expect(await sync('folder')).toMatchObject({ ok: true, parts: [{ did: '2 pages' }] });
+  expect(inGit(there, 'ls-tree', '-r', '--name-only', branch)).not.toMatch(/Spam|photo/);
+  expect(inGit(there, 'log', '--format=%s', branch)).not.toContain('Spam');
+  must([], 'sqlite3', fossilFile(), 'DELETE FROM shun');
+  expect(await sync('folder')).toMatchObject({ ok: true, parts: [{ did: '3 pages' }] });
+  expect(inGit(there, 'ls-tree', '-r', '--name-only', branch)).toMatch(/Spam[^]*photo/);
   expect((await forge.cli('mirror', 'show', 'demo')).stdout).toContain(
     'wiki            3 pages in branch fossil-wiki',
   );

@@ -40,7 +40,8 @@ export const shownFields = [
 const milliseconds = (column: string): string => `CAST(round((${column} - 2440587.5) * 86400000) AS INTEGER)`;
 
 /**
- * Reads all tickets, the oldest first. One of which a change waits for a moderator is left out until that is decided.
+ * Reads all tickets, the oldest first. One of which a change waits for a moderator is left out until that is decided. What is
+ * shunned, a change or all of a ticket, is left out, though Fossil keeps it until a rebuild.
  * @param file the repository, which is only read
  */
 export function readTickets(file: string): Ticket[] {
@@ -95,7 +96,7 @@ function commentsOf(database: DatabaseSync): Map<number, Said[]> {
       `SELECT c.tkt_id AS ticket, ${milliseconds(or('tkt_mtime', '2440587.5'))} AS at, ${or('tkt_user', or('login'))} AS login,
          ${or('username')} AS username, ${or('mimetype')} AS mimetype, ${or('icomment')} AS words,
          ${columns.has('tkt_rid') ? '(SELECT uuid FROM blob b WHERE b.rid = c.tkt_rid)' : 'NULL'} AS hash
-       FROM ticketchng c ORDER BY 1, 2, 7, c.rowid`,
+       FROM ticketchng c ${columns.has('tkt_rid') ? `WHERE coalesce(c.tkt_rid, 0) NOT IN (${shunned})` : ''} ORDER BY 1, 2, 7, c.rowid`,
     )
     .all();
   for (const row of rows) {
@@ -116,13 +117,15 @@ function commentsOf(database: DatabaseSync): Map<number, Said[]> {
   return all;
 }
 
-/** Tickets with a change that is private: so Fossil keeps what waits for a moderator (moderate.c). */
+const shunned = 'SELECT rid FROM blob WHERE uuid IN (SELECT uuid FROM shun)';
+
+/** Tickets with a change that is private: so Fossil keeps what waits for a moderator (moderate.c). And those all of whose changes are shunned. */
 const heldBack = (database: DatabaseSync): Set<string> =>
   new Set(
     database
       .prepare(
-        `SELECT DISTINCT substr(t.tagname, 5) AS hash FROM private p JOIN tagxref x ON x.rid = p.rid JOIN tag t USING (tagid)
-         WHERE t.tagname GLOB 'tkt-*'`,
+        `SELECT substr(t.tagname, 5) AS hash FROM tag t JOIN tagxref x USING (tagid) WHERE t.tagname GLOB 'tkt-*'
+         GROUP BY t.tagid HAVING max(x.rid IN (SELECT rid FROM private)) OR min(x.rid IN (${shunned}))`,
       )
       .all()
       .map((row) => text(row['hash'])),

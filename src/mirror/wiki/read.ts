@@ -1,6 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { asOperatorError, openRepository } from '../../repos/open.ts';
 import { artifactReader } from '../export/artifact.ts';
+import { unavailable } from '../export/history.ts';
 
 /** One time that a wiki page, or a file attached to one, was written or deleted. */
 export type WikiChange = {
@@ -35,7 +36,8 @@ export type Wiki = {
 };
 
 /**
- * Reads every state that wiki pages and their attachments ever had. What is private, as what waits for a moderator, is left out.
+ * Reads every state that wiki pages and their attachments ever had. What is private, as what waits for a moderator, is left out, and
+ * what is shunned, though Fossil keeps it until a rebuild.
  * @param file the repository, which is only read
  */
 export async function readWiki<T>(file: string, work: (wiki: Wiki) => Promise<T>): Promise<T> {
@@ -60,13 +62,15 @@ export async function readWiki<T>(file: string, work: (wiki: Wiki) => Promise<T>
   }
 }
 
-/** The content of a file may never have been received, or be private (a phantom has size -1). */
+const isThere = (blob: string): string => `${blob}.rid NOT IN (SELECT rid FROM blob WHERE ${unavailable})`;
+
+/** The content of a file may never have been received, be private or shunned. */
 const attachments = `
   SELECT 'file' AS kind, a.target AS page, a.filename AS file, b.uuid AS hash, b.rid, coalesce(a.src, '') = '' AS gone,
     coalesce(c.rid, 0) AS content, a.mtime, coalesce(a.user, '') AS by, coalesce(a.comment, '') AS comment
   FROM attachment a JOIN blob b ON b.rid = a.attachid
-    LEFT JOIN blob c ON c.uuid = a.src AND c.size >= 0 AND c.rid NOT IN (SELECT rid FROM private)
-  WHERE b.rid NOT IN (SELECT rid FROM private)
+    LEFT JOIN blob c ON c.uuid = a.src AND ${isThere('c')}
+  WHERE ${isThere('b')}
     AND EXISTS (SELECT 1 FROM tag WHERE tagname = 'wiki-' || a.target)
     AND (coalesce(a.src, '') = '' OR c.rid NOT NULL)`;
 
@@ -78,7 +82,7 @@ function changesOf(database: DatabaseSync): WikiChange[] {
          SELECT 'page' AS kind, substr(t.tagname, 6) AS page, '' AS file, b.uuid AS hash, b.rid, 0 AS gone, 0 AS content,
            x.mtime, coalesce(e.euser, e.user, '') AS by, '' AS comment
          FROM tag t JOIN tagxref x USING (tagid) JOIN blob b ON b.rid = x.rid LEFT JOIN event e ON e.objid = b.rid
-         WHERE t.tagname GLOB 'wiki-*' AND x.tagtype > 0 AND b.size >= 0 AND b.rid NOT IN (SELECT rid FROM private)
+         WHERE t.tagname GLOB 'wiki-*' AND x.tagtype > 0 AND ${isThere('b')}
          ${Number(has?.['n']) > 0 ? `UNION ALL ${attachments}` : ''}
        ) ORDER BY mtime, hash`,
     )
