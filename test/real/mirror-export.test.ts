@@ -172,6 +172,8 @@ test('a ref for each line of a branch; tags added, moved and cancelled; branches
     [`refs/heads/main-fork-${one.slice(0, 10)}`]: one,
     'refs/tags/begun': base,
   });
+  // One that others inherit is on many check-ins: which would Git's be?
+  await fossil('tag', 'add', '--propagate', 'inherited', base);
   // Older than what was last exported, and nothing but a tag.
   await fossil('tag', 'add', 'v1', base);
   await fossil('tag', 'cancel', 'begun', base);
