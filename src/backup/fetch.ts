@@ -4,7 +4,7 @@ import { litestreamRestore } from '../programs/litestream.ts';
 import type { StorageCredentials } from '../secrets/storage.ts';
 import type { Server } from '../server.ts';
 import { filesFor, type HistoryFile, listHistory } from './history.ts';
-import { lostEnd, lostEndError } from './last-single.ts';
+import { hasSingle, lostEnd, lostEndError } from './last-single.ts';
 import { hexTxid, partKey, type ReplicaPart, replicaPlace, replicaUrl } from './location.ts';
 import { damaged, type Moment, momentAt, type MomentWish } from './moment.ts';
 import { openReplicaStore } from './open.ts';
@@ -45,7 +45,11 @@ export async function findToGoOn(
   const remote = await findRemote(source, part, wish);
   const lost = lostEnd(remote.history);
   if (lost === undefined) return remote;
-  throw lostEndError(replicaPlace(source.config.replica), partKey(source.instance, part), lost, name);
+  const store = openReplicaStore(source.config.replica, source.secrets.storage);
+  const place = replicaPlace(source.config.replica);
+  const key = partKey(source.instance, part);
+  if (await hasSingle(store, place, key, lost)) return remote;
+  throw lostEndError(place, key, lost, name);
 }
 
 /**

@@ -14,6 +14,17 @@ import { takenOut } from './taken-out.ts';
 const singleKey = (place: Pick<ReplicaPlace, 'kind'>, key: string, txid: number): string =>
   `${levelKey(place, key, 0)}${hexTxid(txid)}-${hexTxid(txid)}.ltx`;
 
+/** @throws OperatorError when the storage can't be asked */
+export async function hasSingle(
+  store: ReplicaStore,
+  place: Pick<ReplicaPlace, 'kind'>,
+  key: string,
+  txid: number,
+): Promise<boolean> {
+  for await (const object of store.list(singleKey(place, key, txid))) if (object.bytes > 0) return true;
+  return false;
+}
+
 /**
  * Puts a transaction that is in merged ones back by itself, from beside the database, where it isn't in the replica so.
  * @returns whether it is there now
@@ -25,15 +36,15 @@ export async function keepSingle(
   key: string,
   { file, txid }: { file: string; txid: number },
 ): Promise<boolean> {
+  if (await hasSingle(store, place, key, txid)) return true;
   const single = singleKey(place, key, txid);
-  for await (const object of store.list(single)) if (object.bytes > 0) return true;
   const own = takenOut(file).find((path) => basename(path) === basename(single));
   if (own === undefined) return false;
   await store.put(single, readFileSync(own));
   return true;
 }
 
-/** The transaction that a history ends with, when it isn't there by itself. */
+/** The transaction that a history ends with, when it isn't there by itself: as listed, and what is merged meanwhile may be newer than the list. */
 export function lostEnd(history: readonly HistoryFile[]): number | undefined {
   const newest = newestTxid(history);
   return history.some(({ level, max, bytes }) => level === 0 && max === newest && bytes > 0)
