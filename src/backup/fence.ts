@@ -2,7 +2,8 @@ import { OperatorError } from '../errors.ts';
 import type { Forge } from '../forge.ts';
 import { getSetting, setSetting, type Store } from '../store/store.ts';
 
-type Fenced = Pick<Forge, 'config' | 'store'>;
+type Where = Pick<Forge['config']['replica'], 'url' | 'endpoint'>;
+type Fenced = { config: { replica: Where }; store: Store };
 
 /**
  * While the fence is up nothing may be written to the replica: it is another server's, its disk isn't there, or it is at an address where
@@ -42,8 +43,6 @@ export function refuseWhileFenced(forge: Fenced): void {
     { next: 'fossilrepo status says why and what to do.' },
   );
 }
-
-type Where = Pick<Forge['config']['replica'], 'url' | 'endpoint'>;
 
 const addressOf = ({ url, endpoint }: Where) => `${url} ${endpoint ?? ''}`.trim();
 

@@ -61,6 +61,14 @@ export function saveHighWater(store: Store, marks: HighWater): void {
   });
 }
 
+/** Of several the highest mark of each database. */
+export function highest(...several: readonly HighWater[]): Map<string, number> {
+  const found = new Map<string, number>();
+  for (const [id, txid] of several.flatMap((marks) => [...marks]))
+    found.set(id, Math.max(txid, found.get(id) ?? 0));
+  return found;
+}
+
 /** What the management database remembers. */
 export const savedHighWater = (store: Store): HighWater =>
   new Map(

@@ -149,6 +149,11 @@ export function startLoop(forge: Forge, log: (text: string) => void): Loop {
     }
   };
 
+  const noteAndSave = async (): Promise<void> => {
+    await whenOurs(highWater.look);
+    highWater.save();
+  };
+
   const clear = async (): Promise<void> => {
     // What lies in the replica may be another server's meanwhile.
     if (!owner.ours() || performance.now() - clearedAt < clearPause) return;
@@ -168,7 +173,7 @@ export function startLoop(forge: Forge, log: (text: string) => void): Loop {
     new Cron('45 * * * * *', options, () => owner.beat()),
     // While the storage is down, the replica's age says so.
     new Cron('*/10 * * * * *', options, () => whenOurs(() => highWater.publish().catch(() => undefined))),
-    new Cron('55 * * * * *', options, highWater.save),
+    new Cron('55 * * * * *', options, noteAndSave),
     new Cron('25 * * * * *', options, () => bundle.check()),
     new Cron('*/10 * * * * *', options, verification.check),
     new Cron('*/3 * * * * *', options, watchMirrors(forge)),
@@ -177,7 +182,10 @@ export function startLoop(forge: Forge, log: (text: string) => void): Loop {
     new Cron('*/10 * * * * *', options, clear),
   ];
   const nudge = nudgeReplication(forge, highWater.note, failed);
-  void owner.check().then(bundle.check).catch(failed);
+  void owner
+    .check()
+    .then(() => Promise.all([bundle.check(), noteAndSave()]))
+    .catch(failed);
   addEvent(forge.store, { kind: 'started', text: 'the management part started' });
   return {
     state: () => state,
@@ -188,6 +196,11 @@ export function startLoop(forge: Forge, log: (text: string) => void): Loop {
       bundle.stop();
       verification.stop();
       mirrors.stop();
+      try {
+        highWater.save();
+      } catch (error) {
+        failed(error);
+      }
       rmSync(forge.paths.loop, { force: true });
       return Promise.resolve();
     },

@@ -73,7 +73,7 @@ async function unstick(
     ).flat(),
   );
   const others = databases.filter((each) => !mended.has(each));
-  const erased = others.length === 0 ? [] : await highWater.forget(() => beginAnew(forge, others));
+  const erased = others.length === 0 ? [] : await highWater.forget(others, () => beginAnew(forge, others));
   const urls = replicatedDatabases(forge);
   for (const database of databases) {
     const { id, file } = database;

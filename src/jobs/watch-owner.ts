@@ -130,7 +130,8 @@ export function watchOwner(
 async function moveIn(forge: Forge, begins: HighWaterKeeper['forget']): Promise<void> {
   await stopWriting(forge);
   await untilEmpty(forge);
-  const erased = await begins(() => beginAnew(forge, allDatabases(forge)));
+  const databases = allDatabases(forge);
+  const erased = await begins(databases, () => beginAnew(forge, databases));
   noteClaimed(forge.store, forge.config.replica);
   const { url } = forge.config.replica;
   const ends = erased.length === 0 ? '' : `; ${erased.length} histories there had no beginning and are gone`;

@@ -6,10 +6,15 @@ import { describe, expect, test } from 'vitest';
 import { pathsUnder } from '../../src/config/paths.ts';
 import { readLoopState } from '../../src/health/loop-state.ts';
 import { litestreamControl } from '../../src/backup/control.ts';
+import { directoryStore } from '../../src/backup/directory-store.ts';
+import { savedHighWater } from '../../src/backup/high-water.ts';
+import { listHistory, newestTxid } from '../../src/backup/history.ts';
+import { partKey } from '../../src/backup/location.ts';
 import { partNames } from '../../src/stack/parts.ts';
+import { openStore } from '../../src/store/store.ts';
 import { eventually, startForge, type TestForge } from './forge.ts';
 import { measured, memoryOf, processorTime } from './processes.ts';
-import { replicaFolderOf, startPusher } from './pusher.ts';
+import { instanceOf, replicaFolderOf, startPusher } from './pusher.ts';
 import { startS3 } from './s3.ts';
 
 const quantile = (values: readonly number[], part: number) =>
@@ -126,6 +131,22 @@ test(
     expect(ids('high_water')).toEqual(ids("repository WHERE name LIKE 'idle-%'"));
   },
 );
+
+test('a stop writes down how far the last push is in the replica', async () => {
+  await using forge = await startForge();
+  await using pusher = await startPusher(forge, 'demo', { pushing: false });
+  // They are written down each minute, five seconds before its end.
+  if (Date.now() % 60_000 > 35_000) await sleep(60_000 - (Date.now() % 60_000));
+  expect(await pusher.one()).toBe(true);
+  expect((await forge.cli('backup', 'now')).code).toBe(0);
+  await forge.stop();
+  const replica = directoryStore(pathsUnder(forge.root).replica);
+  const key = partKey(instanceOf(forge.root), `repos/${pusher.id}`);
+  using store = openStore(pathsUnder(forge.root));
+  expect(savedHighWater(store).get(pusher.id)).toBe(
+    newestTxid(await listHistory(replica, { kind: 'directory' }, key)),
+  );
+});
 
 describe('a replica that was emptied on purpose', () => {
   test('stays red until it is said with --fresh-replica; then all is written anew', async () => {

@@ -11,17 +11,23 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { noteClaimed } from '../../src/backup/fence.ts';
-import { transactionsOf } from '../../src/backup/location.ts';
+import { directoryStore } from '../../src/backup/directory-store.ts';
+import { readHighWater } from '../../src/backup/high-water.ts';
+import { listHistory, newestTxid } from '../../src/backup/history.ts';
+import { partKey, transactionsOf } from '../../src/backup/location.ts';
 import { takenOut } from '../../src/backup/taken-out.ts';
 import { loadConfig } from '../../src/config/config.ts';
 import { pathsUnder } from '../../src/config/paths.ts';
 import { openStore } from '../../src/store/store.ts';
+import type { Shown } from './client.ts';
 import { eventually, startForge, type TestForge } from './forge.ts';
 import { measured } from './processes.ts';
-import { type Pusher, startPusher } from './pusher.ts';
+import { instanceOf, type Pusher, startPusher } from './pusher.ts';
 
 let forge: TestForge;
 let pusher: Pusher;
+/** The id of a repository that nobody uses. */
+let idle: string;
 /** Where the replica is at first, and other places for it. */
 let first: string;
 let second: string;
@@ -31,6 +37,7 @@ beforeAll(async () => {
   // As short as it may be: what is older lies in the replica in merged objects alone, and is gone beside the databases.
   forge = await startForge({ config: { replica: { exact: '30s', step: '30s' } } });
   pusher = await startPusher(forge, 'busy', { every: 500 });
+  idle = (await forge.json<Shown>('repo', 'create', 'idle')).id;
   first = join(forge.root, 'var/backups/fossilrepo');
   second = join(forge.root, 'second');
   third = join(forge.root, 'third');
@@ -78,7 +85,19 @@ async function allIsThere(what: string): Promise<void> {
   expect(await pusher.lostInReplica()).toEqual([]);
   const verified = await forge.cli('backup', 'verify');
   expect(verified.code, verified.stdout + verified.stderr).toBe(0);
+  await eventually(marked, 90_000, 'how far each is in the replica stands beside it, of the idle one, too');
   pusher.go();
+}
+
+async function marked(): Promise<boolean> {
+  const { replica } = loadConfig(pathsUnder(forge.root));
+  const store = directoryStore(replica.url.slice('file://'.length));
+  const marks = await readHighWater(store, instanceOf(forge.root));
+  const newest = async (id: string) =>
+    newestTxid(
+      await listHistory(store, { kind: 'directory' }, partKey(instanceOf(forge.root), `repos/${id}`)),
+    );
+  return marks.get(idle) === (await newest(idle)) && marks.get(pusher.id) === (await newest(pusher.id));
 }
 
 /** Each waits until the server is green again more than once, and verifies all of it. Milliseconds. */
