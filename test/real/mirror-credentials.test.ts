@@ -236,31 +236,31 @@ test('a deploy key is made, waits until it is installed, and works; another host
 });
 
 test('commits of others that stand in the way of a deploy key’s mirror are what status tells, no longer the key', async () => {
-  await forge.json<Shown>('repo', 'create', 'taken');
+  await forge.json<Shown>('repo', 'create', 'foreign');
   const folder = remote('taken.git');
-  const work = join(remotes, 'taken');
+  const work = join(remotes, 'foreign');
   const who = ['-c', 'user.name=Eve', '-c', 'user.email=eve@example.org'];
   execFileSync('git', ['init', '-q', '-b', 'main', work]);
   execFileSync('git', [...who, '-C', work, 'commit', '-q', '--allow-empty', '-m', 'not from here']);
   execFileSync('git', ['-C', work, 'push', '-q', folder, 'main']);
   const foreign = head(folder);
-  const add = ['mirror', 'add', 'taken', sshd.url(folder), '--name', 'ssh', '--yes'];
+  const add = ['mirror', 'add', 'foreign', sshd.url(folder), '--name', 'ssh', '--yes'];
   const first = await forge.cli(...add);
   expect(first.code, first.stderr).toBe(0);
-  expect((await shown('taken')).mirror.error).toContain('waits for its deploy key');
+  expect((await shown('foreign')).mirror.error).toContain('waits for its deploy key');
   sshd.authorize(first.stdout.trim());
   const second = await forge.cli(...add);
   expect(second.code, second.stderr).toBe(4);
-  const { mirror } = await shown('taken');
+  const { mirror } = await shown('foreign');
   // Nothing goes there before somebody has decided.
   expect(mirror).toMatchObject({ ok: false, nextTry: null });
   expect(mirror.error).toMatch(/holds commits that are not from here/);
   expect((await forge.cli('status')).stdout).toMatch(
-    /Not mirrored: taken to ssh: \S+ holds commits that are/,
+    /Not mirrored: foreign to ssh: \S+ holds commits that are/,
   );
   expect(head(folder)).toBe(foreign);
   const decided = await forge.cli(...add, '--on-divergence', 'overwrite');
   expect(decided.code, decided.stderr).toBe(0);
   await eventually(() => head(folder) !== foreign, 60_000, 'it is overwritten');
-  await eventually(async () => (await shown('taken')).mirror.ok === true, 10_000, 'it is known');
+  await eventually(async () => (await shown('foreign')).mirror.ok === true, 10_000, 'it is known');
 });
