@@ -48,15 +48,16 @@ export async function deliver(
       user: administratorLogin,
       home: home.path,
     });
-    const bring = async () =>
-      readPull(await forge.run({ ...pull, timeout: deadline, signal }), false).problem;
-    let problem = await bring();
-    for (const until = Date.now() + patience; isLocked(problem) && Date.now() < until;) {
+    const bring = async () => {
+      const { problem } = readPull(await forge.run({ ...pull, timeout: deadline, signal }), false);
+      return { problem, missing: notDelivered(from, file) };
+    };
+    let { problem, missing } = await bring();
+    for (const until = Date.now() + patience; mayCome(problem, missing) && Date.now() < until;) {
       await sleep(250);
-      problem = await bring();
+      ({ problem, missing } = await bring());
     }
     forgetPeer(file);
-    const missing = notDelivered(from, file);
     if (problem === undefined && missing.length === 0) return;
     throw new UpstreamError(
       'incomplete',
@@ -68,9 +69,10 @@ export async function deliver(
 
 /**
  * Fossil reads before it writes, and SQLite then waits for no other writer: it says so at once, and nothing came
- * (sqlite3BtreeBeginTrans calls the busy handler only where nothing was read).
+ * (sqlite3BtreeBeginTrans calls the busy handler only where nothing was read). And it may end well with a part of it, or nothing, done.
  */
-const isLocked = (problem: string | undefined): boolean => problem?.includes('database is locked') === true;
+const mayCome = (problem: string | undefined, missing: readonly string[]): boolean =>
+  problem === undefined ? missing.length > 0 : problem.includes('database is locked');
 
 export const archived = (name: string): UpstreamError =>
   new UpstreamError('archived', `${name} is archived: it takes nothing from its upstream.`, {
