@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import type { Forge } from '../forge.ts';
 import { OperatorError } from '../errors.ts';
@@ -18,14 +19,23 @@ export type HighWater = ReadonlyMap<string, number>;
 /** Where it lies beside the replica. */
 const objectKey = (instance: string): string => `${instance}/high-water.json`;
 
-const objectSchema = z.record(z.string(), z.int().positive());
+/** Each mark, and beside them a checksum: a digit that was flipped is still a number. Earlier versions wrote none. */
+const objectSchema = z.object({ sha256: z.string().optional() }).catchall(z.int().positive());
+
+/** Over the marks, in the order of their ids. */
+const checksum = (marks: readonly (readonly [string, number])[]): string =>
+  createHash('sha256')
+    .update(JSON.stringify([...marks].sort(([a], [b]) => (a < b ? -1 : 1))))
+    .digest('hex');
 
 /** What the replica's own note says; empty when there is none. @throws OperatorError: check when it is damaged, or the storage can't be asked */
 export async function readHighWater(store: ReplicaStore, instance: string): Promise<HighWater> {
   const key = objectKey(instance);
   const written = await store.get(key);
-  const parsed = objectSchema.safeParse(written === undefined ? {} : parseJson(written));
-  if (!parsed.success)
+  const { data } = objectSchema.safeParse(written === undefined ? {} : parseJson(written));
+  const { sha256, ...rest } = data ?? {};
+  const marks = Object.entries(rest);
+  if (data === undefined || (sha256 !== undefined && sha256 !== checksum(marks)))
     throw new OperatorError(
       `The object ${key} in the replica is damaged: how far each history went can't be known.`,
       {
@@ -33,7 +43,7 @@ export async function readHighWater(store: ReplicaStore, instance: string): Prom
         exit: 'check',
       },
     );
-  return new Map(Object.entries(parsed.data));
+  return new Map(marks);
 }
 
 /** What is damaged there is written anew: `readHighWater(…).catch(noneWhenDamaged)`. */
@@ -44,7 +54,8 @@ export function noneWhenDamaged(error: unknown): HighWater {
 
 /** @throws OperatorError when the storage can't be written */
 export async function writeHighWater(store: ReplicaStore, instance: string, marks: HighWater): Promise<void> {
-  await store.put(objectKey(instance), `${JSON.stringify(Object.fromEntries(marks))}\n`);
+  const written = { ...Object.fromEntries(marks), sha256: checksum([...marks]) };
+  await store.put(objectKey(instance), `${JSON.stringify(written)}\n`);
 }
 
 /** Remembers the marks in the management database, too; those that are there already and higher stay. */

@@ -121,3 +121,32 @@ test('one that was purged leaves no mark, neither to its file that is put back n
   insert('id-another', 'one');
   expect((await published()).has('id-another')).toBe(false);
 });
+
+test('a digit that was flipped is seen; what an earlier version wrote, without a checksum, is read', async () => {
+  const key = 'flipped/high-water.json';
+  await writeHighWater(
+    stage.store,
+    'flipped',
+    new Map([
+      ['b', 123],
+      ['a', 4],
+    ]),
+  );
+  const written = await stage.store.get(key);
+  expect(await readHighWater(stage.store, 'flipped')).toEqual(
+    new Map([
+      ['a', 4],
+      ['b', 123],
+    ]),
+  );
+  for (const [from, to] of [
+    ['123', '122'],
+    ['"a"', '"c"'],
+    ['sha256', 'sha257'],
+  ] as const) {
+    await stage.store.put(key, written?.toString().replace(from, to) ?? '');
+    await expect(readHighWater(stage.store, 'flipped')).rejects.toThrow('is damaged');
+  }
+  await stage.store.put(key, '{"b":122}');
+  expect(await readHighWater(stage.store, 'flipped')).toEqual(new Map([['b', 122]]));
+});

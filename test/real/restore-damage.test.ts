@@ -184,10 +184,13 @@ describe('a history that is not whole', () => {
     const marks = join(replica, instanceOf(forge.root), 'high-water.json');
     const kept = readFileSync(marks);
     try {
-      writeFileSync(marks, kept.subarray(0, kept.length / 2));
-      const said = await attempt(moment(2));
-      expect(said.code, said.stderr).toBe(4);
-      expect(said.stderr).toContain('high-water.json in the replica is damaged');
+      const flipped = kept.toString().replace(/(?<=":)\d/, (digit) => (digit === '1' ? '2' : '1'));
+      for (const damaged of [kept.subarray(0, kept.length / 2), flipped]) {
+        writeFileSync(marks, damaged);
+        const said = await attempt(moment(2));
+        expect(said.code, said.stderr).toBe(4);
+        expect(said.stderr).toContain('high-water.json in the replica is damaged');
+      }
     } finally {
       writeFileSync(marks, kept);
     }
