@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import pMap from 'p-map';
 import type { Database } from '../backup/begin-anew.ts';
 import { isFenced } from '../backup/fence.ts';
@@ -84,15 +85,17 @@ export function keepHighWater(forge: Marking): HighWaterKeeper {
     const listed = await forge.litestream.list().catch(() => []);
     const sentAt = new Map(listed.map(({ path, lastSyncAt }) => [path, lastSyncAt?.getTime() ?? 0]));
     const marks = highest(savedHighWater(forge.store), noted);
-    return listRepositories(forge.store, { hidden: true })
-      .filter(({ state }) => state === 'active')
-      .map(({ id, file }) => ({ id, file: join(forge.paths.data, file) }))
-      .filter(({ id, file }) => {
-        const newest = sentAt.has(file) ? takenOut(file).at(-1) : undefined;
-        if (newest === undefined || (transactionsOf(newest)?.max ?? 0) <= (marks.get(id) ?? 0)) return false;
-        const takenAt = statSync(newest, { throwIfNoEntry: false })?.mtimeMs ?? Infinity;
-        return takenAt < (sentAt.get(file) ?? 0);
-      });
+    const found: Pick<Database, 'id' | 'file'>[] = [];
+    for (const row of listRepositories(forge.store, { hidden: true })) {
+      // A thousand folders take a fifth of a second: nobody else waits for that.
+      await nextTurn();
+      const file = join(forge.paths.data, row.file);
+      const newest = row.state === 'active' && sentAt.has(file) ? takenOut(file).at(-1) : undefined;
+      if (newest === undefined || (transactionsOf(newest)?.max ?? 0) <= (marks.get(row.id) ?? 0)) continue;
+      const takenAt = statSync(newest, { throwIfNoEntry: false })?.mtimeMs ?? Infinity;
+      if (takenAt < (sentAt.get(file) ?? 0)) found.push({ id: row.id, file });
+    }
+    return found;
   };
 
   return {
