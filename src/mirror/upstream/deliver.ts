@@ -53,7 +53,9 @@ export async function deliver(
       return { problem, missing: notDelivered(from, file) };
     };
     let { problem, missing } = await bring();
-    for (const until = Date.now() + patience; mayCome(problem, missing) && Date.now() < until;) {
+    let before = Infinity;
+    for (const until = Date.now() + patience; mayCome(problem, missing, before) && Date.now() < until;) {
+      before = missing.length;
       await sleep(250);
       ({ problem, missing } = await bring());
     }
@@ -69,10 +71,13 @@ export async function deliver(
 
 /**
  * Fossil reads before it writes, and SQLite then waits for no other writer: it says so at once, and nothing came
- * (sqlite3BtreeBeginTrans calls the busy handler only where nothing was read). And it may end well with a part of it, or nothing, done.
+ * (sqlite3BtreeBeginTrans calls the busy handler only where nothing was read). And it may end well with a part of it done: while
+ * it gets less that is missing.
  */
-const mayCome = (problem: string | undefined, missing: readonly string[]): boolean =>
-  problem === undefined ? missing.length > 0 : problem.includes('database is locked');
+const mayCome = (problem: string | undefined, missing: readonly string[], before: number): boolean =>
+  problem === undefined
+    ? missing.length > 0 && missing.length < before
+    : problem.includes('database is locked');
 
 export const archived = (name: string): UpstreamError =>
   new UpstreamError('archived', `${name} is archived: it takes nothing from its upstream.`, {
