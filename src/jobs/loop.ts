@@ -150,8 +150,11 @@ export function startLoop(forge: Forge, log: (text: string) => void): Loop {
   };
 
   const noteAndSave = async (): Promise<void> => {
-    await whenOurs(highWater.look);
-    highWater.save();
+    try {
+      await whenOurs(highWater.look);
+    } finally {
+      highWater.save();
+    }
   };
 
   const clear = async (): Promise<void> => {
