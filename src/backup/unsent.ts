@@ -2,7 +2,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import pMap from 'p-map';
 import type { Paths } from '../config/paths.ts';
-import type { LitestreamControl } from './control.ts';
+import { failedAs, type LitestreamControl } from './control.ts';
 
 /** How long one database may take to be sent. Milliseconds. */
 const patience = 10_000;
@@ -15,7 +15,11 @@ export async function unsent(
   litestream: Pick<LitestreamControl, 'list' | 'syncNow'>,
   { repos }: Pick<Paths, 'repos'>,
 ): Promise<string[] | undefined> {
-  const listed = await litestream.list().catch(() => undefined);
+  const listed = await litestream.list().catch((error: unknown) => {
+    if (failedAs(error, 'silent')) return undefined;
+    // One that answers too late may have anything to send.
+    return [];
+  });
   if (listed === undefined) return undefined;
   const known = new Set(listed.map(({ path }) => path));
   const strangers = (existsSync(repos) ? readdirSync(repos) : [])
