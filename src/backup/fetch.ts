@@ -3,6 +3,7 @@ import { messageOf, OperatorError } from '../errors.ts';
 import { litestreamRestore } from '../programs/litestream.ts';
 import type { StorageCredentials } from '../secrets/storage.ts';
 import type { Server } from '../server.ts';
+import type { Repository } from '../store/repositories.ts';
 import { filesFor, type HistoryFile, listHistory } from './history.ts';
 import { hasSingle, lostEnd, lostEndError } from './last-single.ts';
 import { hexTxid, partKey, type ReplicaPart, replicaPlace, replicaUrl } from './location.ts';
@@ -38,10 +39,10 @@ export async function findRemote(
  */
 export async function findToGoOn(
   source: ReplicaSource,
-  { id, name }: { id: string; name: string },
+  row: Pick<Repository, 'id'>,
   wish: MomentWish,
 ): Promise<Remote> {
-  const part: ReplicaPart = `repos/${id}`;
+  const part: ReplicaPart = `repos/${row.id}`;
   const remote = await findRemote(source, part, wish);
   const lost = lostEnd(remote.history);
   if (lost === undefined) return remote;
@@ -49,7 +50,7 @@ export async function findToGoOn(
   const place = replicaPlace(source.config.replica);
   const key = partKey(source.instance, part);
   if (await hasSingle(store, place, key, lost)) return remote;
-  throw lostEndError(place, key, lost, name);
+  throw lostEndError(place, key, lost, row);
 }
 
 /**

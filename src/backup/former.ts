@@ -110,7 +110,7 @@ export async function surveyFormer(
   const one = async ({ id, name, state }: Repository): Promise<FormerRepository> => {
     try {
       const known = knownTxid(store, id, beside);
-      const { moment } = await findToGoOn(source, { id, name }, { at, known });
+      const { moment } = await findToGoOn(source, { id }, { at, known });
       const toRead = moment.files.reduce((sum, { bytes }) => sum + bytes, 0);
       const { databaseBytes, takenAt } = moment;
       return { id, name, state, bytes: databaseBytes, toRead, takenAt, error: null };

@@ -4,6 +4,7 @@ import { OperatorError } from '../errors.ts';
 import { type HistoryFile, newestTxid } from './history.ts';
 import { hexTxid, levelKey, type ReplicaPlace } from './location.ts';
 import type { ReplicaStore } from './store.ts';
+import type { Repository } from '../store/repositories.ts';
 import { takenOut } from './taken-out.ts';
 
 // Without a state beside the database Litestream (0.5.17) begins behind the newest transaction that lies in the replica by itself, whatever
@@ -21,7 +22,9 @@ export async function hasSingle(
   key: string,
   txid: number,
 ): Promise<boolean> {
-  for await (const object of store.list(singleKey(place, key, txid))) if (object.bytes > 0) return true;
+  const single = singleKey(place, key, txid);
+  // What was being written beside it when somebody was killed begins with the same.
+  for await (const object of store.list(single)) if (object.key === single && object.bytes > 0) return true;
   return false;
 }
 
@@ -38,11 +41,21 @@ export async function keepSingle(
 ): Promise<boolean> {
   if (await hasSingle(store, place, key, txid)) return true;
   const single = singleKey(place, key, txid);
-  const own = takenOut(file).find((path) => basename(path) === basename(single));
+  const own = besideIt(file, single);
   if (own === undefined) return false;
   await store.put(single, readFileSync(own));
   return true;
 }
+
+/** Whether `keepSingle` would find it beside the database. */
+export const canKeepSingle = (
+  place: Pick<ReplicaPlace, 'kind'>,
+  key: string,
+  { file, txid }: { file: string; txid: number },
+): boolean => besideIt(file, singleKey(place, key, txid)) !== undefined;
+
+const besideIt = (file: string, single: string): string | undefined =>
+  takenOut(file).find((path) => basename(path) === basename(single));
 
 /** The transaction that a history ends with, when it isn't there by itself: as listed, and what is merged meanwhile may be newer than the list. */
 export function lostEnd(history: readonly HistoryFile[]): number | undefined {
@@ -57,12 +70,12 @@ export const lostEndError = (
   place: Pick<ReplicaPlace, 'kind'>,
   key: string,
   txid: number,
-  name: string,
+  { id }: Pick<Repository, 'id'>,
 ): OperatorError =>
   new OperatorError(
     `The object ${singleKey(place, key, txid)} is missing from the replica. The state is whole, since other objects hold the same, but Litestream could not go on with this history.`,
     {
-      next: `Have the state as a file, fossilrepo restore ${name} --at now --into FOLDER, and begin a new history with it: fossilrepo repo delete ${name}, then fossilrepo repo create ${name} --from FILE. The former history stays in the trash.`,
+      next: `Have the state as a file, fossilrepo restore ${id} --at now --into FOLDER, and begin a new history with it: fossilrepo repo create OTHER --from FILE. The former history stays.`,
       exit: 'check',
     },
   );

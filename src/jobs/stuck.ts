@@ -28,9 +28,9 @@ export async function mendStuck(
   else if (backoff.due('stuck')) {
     const stuck = await stuckAmong(forge, behind.slice(0, atOnce));
     if (stuck.length === 0) return;
-    await unstick(forge, stuck, highWater);
+    const all = await unstick(forge, stuck, highWater);
     // The next ones at once.
-    backoff.clear('stuck');
+    if (all) backoff.clear('stuck');
   }
 }
 
@@ -59,26 +59,32 @@ async function stuckAmong(forge: Forge, databases: readonly Database[]): Promise
   }
 }
 
+/** @returns whether all of them go on */
 async function unstick(
   forge: Forge,
   databases: readonly Database[],
   highWater: Pick<HighWaterKeeper, 'forget'>,
-): Promise<void> {
+): Promise<boolean> {
   await pMap(databases, ({ file }) => stopReplicating(forge, file), { concurrency: atOnce });
-  const mended = new Set(
-    (
-      await pMap(databases, async (each) => ((await mendEnd(forge, each)) ? [each] : []), {
-        concurrency: atOnce,
-      })
-    ).flat(),
-  );
-  const others = databases.filter((each) => !mended.has(each));
+  const mended = new Set<Database>();
+  const later = new Set<Database>();
+  const putBack = async (each: Database) => {
+    try {
+      if (await mendEnd(forge, each)) mended.add(each);
+    } catch {
+      // One of which the storage takes nothing now keeps the others from nothing.
+      later.add(each);
+    }
+  };
+  await pMap(databases, putBack, { concurrency: atOnce });
+  const others = databases.filter((each) => !mended.has(each) && !later.has(each));
   const erased = others.length === 0 ? [] : await highWater.forget(others, () => beginAnew(forge, others));
   const urls = replicatedDatabases(forge);
   for (const database of databases) {
     const { id, file } = database;
     const url = urls.get(file);
     if (url !== undefined) await forge.litestream.register(file, url);
+    if (later.has(database)) continue;
     const text = mended.has(database)
       ? `The last transaction of ${file} was missing from the replica, and was put back from beside it`
       : `Litestream had no longer what it was to send next of ${file}: ${
@@ -88,4 +94,5 @@ async function unstick(
         }`;
     addEvent(forge.store, { kind: 'mended', text });
   }
+  return later.size === 0;
 }
