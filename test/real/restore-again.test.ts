@@ -63,14 +63,23 @@ async function pushTwo(...pushers: Pusher[]): Promise<string> {
 async function killedWhenDone({ path }: Pick<Pusher, 'path'>, ...args: string[]): Promise<void> {
   const before = cameBy(path);
   const edge = forge.pidOf('edge');
+  // Its loop may look at something from outside, too, with the lock that the command needs: the canary's creation does.
+  const resume = await pauseManagement(forge);
   process.kill(edge, 'SIGSTOP');
   try {
-    const said = forge.cli(...args, '--yes');
-    await eventually(() => cameBy(path) !== before, 60_000, 'the other state is in its place');
+    let early: Awaited<ReturnType<TestForge['cli']>> | undefined;
+    const said = forge.cli(...args, '--yes').then((result) => (early = result));
+    await eventually(
+      () => early !== undefined || cameBy(path) !== before,
+      60_000,
+      'the other state is in its place',
+    );
+    expect(early, 'it was to be killed').toBeUndefined();
     process.kill(processOf(...args), 'SIGKILL');
     expect((await said).code).not.toBe(0);
   } finally {
     process.kill(edge, 'SIGCONT');
+    resume();
   }
 }
 
