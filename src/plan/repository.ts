@@ -114,8 +114,25 @@ export function planSettling(
 ): RepositoryStep[] {
   const { id, name, file } = repository;
   const place = placeOf(repository);
-  if (file === place || !(found.atFile || found.atPlace)) return [];
+  if (file === place) return [];
   const served = servedName(file);
+  const retire: RepositoryStep[] =
+    served === undefined
+      ? []
+      : [
+          { do: 'unroute', name: served },
+          { do: 'open', name: served },
+        ];
+  if (!found.atFile && !found.atPlace) {
+    if (repository.state !== 'trashed' || served === undefined) return [];
+    // Its file is lost, and comes back from the replica if at all: what it was called is free for another.
+    return [
+      { do: 'close', name: served },
+      { do: 'abandon', id, file },
+      { do: 'record', id, changes: { file: place } },
+      ...retire,
+    ];
+  }
   const leave: RepositoryStep[] =
     found.atFile && served !== undefined
       ? [
@@ -133,13 +150,6 @@ export function planSettling(
     repository.state === 'trashed'
       ? [{ do: 'record', id, changes: { file: place } }]
       : planService({ id, name });
-  const retire: RepositoryStep[] =
-    served === undefined
-      ? []
-      : [
-          { do: 'unroute', name: served },
-          { do: 'open', name: served },
-        ];
   return [...leave, ...project, ...move, ...arrive, ...retire];
 }
 

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
-import { chmodSync, existsSync, readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { chmodSync, existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -46,6 +46,13 @@ const restore = async (id: string, to: string, ...flags: string[]) => {
   const litestream = join(programHome, 'embedded/programs/bin/litestream');
   await run({ argv: [litestream, 'restore', '-o', to, ...flags, `file://${replicaOf(id)}`] });
 };
+
+/** The check-ins that a repository has in the replica. */
+async function checkinsOf(id: string): Promise<string[]> {
+  const restored = join(someone.home, `${id}-${Date.now()}.fossil`);
+  await restore(id, restored);
+  return checkinsIn(restored);
+}
 
 /** Another person, who commits and pushes until told to stop. */
 async function pushing(url: string) {
@@ -212,15 +219,26 @@ describe('repo delete', () => {
     const kept = checkinsIn(trash);
     expect(pusher.accepted.filter((hash) => !kept.includes(hash))).toEqual([]);
     expect(existsSync(replicaOf(old.id))).toBe(true);
-    const restored = join(someone.home, 'restored.fossil');
-    await restore(old.id, restored);
-    expect(checkinsIn(restored).sort()).toEqual(kept.sort());
+    expect((await checkinsOf(old.id)).sort()).toEqual(kept.sort());
 
     expect((await forge.cli('repo', 'undelete', 'phoenix')).stderr).toContain('already a repository phoenix');
     const back = await forge.json<Shown>('repo', 'undelete', 'phoenix', '--as', 'risen');
     expect(back).toMatchObject({ id: old.id, name: 'risen', checkins: kept.length });
     expect(await someone.canClone(signedIn(back.cloneUrl))).toBe(true);
     expect(await someone.canClone(back.cloneUrl)).toBe(false);
+  });
+
+  test('whose file was removed by hand lets go of its name, and comes back from the replica', async () => {
+    const old = await create('vanished');
+    for (const suffix of ['', '-wal', '-shm']) rmSync(old.path + suffix, { force: true });
+    const deleted = await forge.cli('repo', 'delete', 'vanished', '--yes');
+    expect(deleted.code, deleted.stderr).toBe(0);
+    const fresh = await create('vanished');
+    await forge.json('backup', 'now', 'vanished');
+    expect(await checkinsOf(fresh.id)).toEqual(checkinsIn(fresh.path));
+    await forge.json('restore', old.id, '--at', 'now', '--as', 'reappeared', '--yes');
+    expect(checkinsIn(join(dirname(old.path), 'reappeared.fossil'))).toEqual(await checkinsOf(old.id));
+    expect(checkinsIn(fresh.path)).not.toEqual(await checkinsOf(old.id));
   });
 
   test('what was let in before the name was closed is waited for, and is in the replica', async () => {

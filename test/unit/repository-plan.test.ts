@@ -183,6 +183,14 @@ describe('settling', () => {
     expect(planSettling({ ...row, name: 'new' }, { atFile: false, atPlace: false })).toEqual([]);
   });
 
+  test('a deleted one whose file is lost lets go of its name', () => {
+    const lost = { ...row, state: 'trashed', deletedAt: 2 } as const;
+    const steps = planSettling(lost, { atFile: false, atPlace: false });
+    expect(deeds(steps)).toEqual(['close demo', 'abandon', 'record', 'unroute demo', 'open demo']);
+    expect(steps[2]).toMatchObject({ changes: { file: 'work/trash/ID.fossil' } });
+    expect(planSettling(trashed, { atFile: false, atPlace: false })).toEqual([]);
+  });
+
   test('goes on after a move that was not recorded', () => {
     expect(deeds(planSettling({ ...row, name: 'new' }, { atFile: false, atPlace: true }))).toEqual([
       'record',
