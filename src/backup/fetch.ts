@@ -5,7 +5,7 @@ import type { StorageCredentials } from '../secrets/storage.ts';
 import type { Server } from '../server.ts';
 import type { Repository } from '../store/repositories.ts';
 import { filesFor, type HistoryFile, listHistory } from './history.ts';
-import { hasSingle, lostEnd, lostEndError } from './last-single.ts';
+import { canKeepSingle, hasSingle, lostEnd, lostEndError } from './last-single.ts';
 import { hexTxid, partKey, type ReplicaPart, replicaPlace, replicaUrl } from './location.ts';
 import { damaged, type Moment, momentAt, type MomentWish } from './moment.ts';
 import { openReplicaStore } from './open.ts';
@@ -34,23 +34,23 @@ export async function findRemote(
 }
 
 /**
- * The same of a repository on a machine that has nothing beside it and shall go on with its history.
- * @throws OperatorError (check) when it can't, too
+ * Litestream will have to go on with the history of a repository, from nothing but what is in the replica.
+ * @param beside the database where it may lie that the history ends with: it is put back from there when the name is closed
+ * @throws OperatorError (check) when it can't
  */
-export async function findToGoOn(
-  source: ReplicaSource,
+export async function refuseLostEnd(
+  { config, instance, secrets }: ReplicaSource,
+  { part, history }: Remote,
   row: Pick<Repository, 'id'>,
-  wish: MomentWish,
-): Promise<Remote> {
-  const part: ReplicaPart = `repos/${row.id}`;
-  const remote = await findRemote(source, part, wish);
-  const lost = lostEnd(remote.history);
-  if (lost === undefined) return remote;
-  const store = openReplicaStore(source.config.replica, source.secrets.storage);
-  const place = replicaPlace(source.config.replica);
-  const key = partKey(source.instance, part);
-  if (await hasSingle(store, place, key, lost)) return remote;
-  throw lostEndError(place, key, lost, row);
+  beside?: string,
+): Promise<void> {
+  const txid = lostEnd(history);
+  if (txid === undefined) return;
+  const place = replicaPlace(config.replica);
+  const key = partKey(instance, part);
+  if (beside !== undefined && canKeepSingle(place, key, { file: beside, txid })) return;
+  const store = openReplicaStore(config.replica, secrets.storage);
+  if (!(await hasSingle(store, place, key, txid))) throw lostEndError(place, key, txid, row);
 }
 
 /**

@@ -6,7 +6,7 @@ import { type Bundle, openBundle } from '../secrets/bundle/format.ts';
 import { allRepositories, type Repository } from '../store/repositories.ts';
 import { instanceId, NewerDatabase, openStore, type Store } from '../store/store.ts';
 import { newestBundle, readBundle } from './bundles.ts';
-import { fetchRemote, findRemote, findToGoOn, type ReplicaSource } from './fetch.ts';
+import { fetchRemote, findRemote, refuseLostEnd, type ReplicaSource } from './fetch.ts';
 import { knownTxid, readHighWater } from './high-water.ts';
 import { partKey, replicaPlace } from './location.ts';
 import { openReplicaStore } from './open.ts';
@@ -110,9 +110,10 @@ export async function surveyFormer(
   const one = async ({ id, name, state }: Repository): Promise<FormerRepository> => {
     try {
       const known = knownTxid(store, id, beside);
-      const { moment } = await findToGoOn(source, { id }, { at, known });
-      const toRead = moment.files.reduce((sum, { bytes }) => sum + bytes, 0);
-      const { databaseBytes, takenAt } = moment;
+      const remote = await findRemote(source, `repos/${id}`, { at, known });
+      await refuseLostEnd(source, remote, { id });
+      const { files, databaseBytes, takenAt } = remote.moment;
+      const toRead = files.reduce((sum, { bytes }) => sum + bytes, 0);
       return { id, name, state, bytes: databaseBytes, toRead, takenAt, error: null };
     } catch (error) {
       return { id, name, state, bytes: 0, toRead: 0, takenAt: null, error: messageOf(error) };

@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { OperatorError } from '../errors.ts';
+import type { Repository } from '../store/repositories.ts';
 import { type HistoryFile, newestTxid } from './history.ts';
 import { hexTxid, levelKey, type ReplicaPlace } from './location.ts';
 import type { ReplicaStore } from './store.ts';
-import type { Repository } from '../store/repositories.ts';
 import { takenOut } from './taken-out.ts';
 
 // Without a state beside the database Litestream (0.5.17) begins behind the newest transaction that lies in the replica by itself, whatever

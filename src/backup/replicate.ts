@@ -81,21 +81,14 @@ export async function finishReplicating(
   repository: Pick<Repository, 'id' | 'file'>,
 ): Promise<void> {
   refuseWhileFenced(forge);
-  const { config, instance, litestream, secrets } = forge;
+  const { config, instance, litestream } = forge;
   const file = join(forge.paths.data, repository.file);
   const url = replicaUrl(config.replica, instance, `repos/${repository.id}`);
   // A command that was killed had let go of it: what came since then is sent only after a first look.
   if (!(await litestream.register(file, url)).already) await litestream.syncNow(file);
   const { txid = 0, why } = await litestream.unregister(file);
-  const key = partKey(instance, `repos/${repository.id}`);
-  const store = openReplicaStore(config.replica, secrets.storage);
   try {
-    const place = replicaPlace(config.replica);
-    if (
-      why === undefined &&
-      (await inReplica(store, place, key, txid)) &&
-      (await keepSingle(store, place, key, { file, txid }))
-    ) {
+    if (why === undefined && (await canBeGoneOn(forge, repository.id, { file, txid }))) {
       if (txid > 0) saveHighWater(forge.store, new Map([[repository.id, txid]]));
       return;
     }
@@ -109,6 +102,18 @@ export async function finishReplicating(
     await litestream.register(file, url);
     throw error;
   }
+}
+
+/** Whether the last transaction is in the replica, and lies there by itself: Litestream goes on behind it without what is beside the file. */
+async function canBeGoneOn(
+  { config, instance, secrets }: Replicating,
+  id: string,
+  last: { file: string; txid: number },
+): Promise<boolean> {
+  const store = openReplicaStore(config.replica, secrets.storage);
+  const place = replicaPlace(config.replica);
+  const key = partKey(instance, partOf(id));
+  return (await inReplica(store, place, key, last.txid)) && (await keepSingle(store, place, key, last));
 }
 
 /** Stops replicating a file; what was sent stays. Not replicating it already is fine. @throws ControlError */
@@ -126,17 +131,11 @@ export async function abandonReplicating(
   forge: Replicating,
   repository: Pick<Repository, 'id' | 'file'>,
 ): Promise<void> {
-  const { config, instance, secrets } = forge;
   const file = join(forge.paths.data, repository.file);
   await stopReplicating(forge, file);
   const newest = takenOut(file).at(-1);
   const txid = newest === undefined ? 0 : (transactionsOf(newest)?.max ?? 0);
-  if (txid === 0) return;
-  const store = openReplicaStore(config.replica, secrets.storage);
-  const key = partKey(instance, `repos/${repository.id}`);
-  const place = replicaPlace(config.replica);
-  if ((await inReplica(store, place, key, txid)) && (await keepSingle(store, place, key, { file, txid })))
-    return;
+  if (txid === 0 || (await canBeGoneOn(forge, repository.id, { file, txid }))) return;
   throw new OperatorError(
     `What was pushed last to ${file} is not in the replica (transaction ${txid}): Litestream could not send it.`,
     {

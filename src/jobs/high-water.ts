@@ -59,10 +59,9 @@ export function keepHighWater(forge: Marking): HighWaterKeeper {
   };
 
   /** Of one that was purged nothing is kept: its file may come back, and begins with the first transaction then. */
-  const dropPurged = (marks: Map<string, number>): Map<string, number> => {
+  const dropPurged = (...several: Map<string, number>[]): void => {
     const ids = new Set([managementId, ...allRepositories(forge.store).map(({ id }) => id)]);
-    for (const id of marks.keys()) if (!ids.has(id)) marks.delete(id);
-    return marks;
+    for (const marks of several) for (const id of marks.keys()) if (!ids.has(id)) marks.delete(id);
   };
 
   const publish = async (): Promise<void> => {
@@ -71,7 +70,8 @@ export function keepHighWater(forge: Marking): HighWaterKeeper {
     const before = published;
     const { replicatedTxid } = await forge.litestream.syncNow(forge.paths.database, 5_000);
     const management = new Map([[managementId, replicatedTxid]]);
-    const now = dropPurged(highest(before, savedHighWater(forge.store), dropPurged(noted), management));
+    const now = highest(before, savedHighWater(forge.store), noted, management);
+    dropPurged(noted, now);
     if (now.size === before.size && [...now].every(([id, txid]) => before.get(id) === txid)) return;
     await writeHighWater(store, forge.instance, now);
     published = now;

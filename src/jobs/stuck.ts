@@ -59,6 +59,9 @@ async function stuckAmong(forge: Forge, databases: readonly Database[]): Promise
   }
 }
 
+/** How a database goes on; `later` when it can't be known yet. */
+type End = 'put back' | 'sent again' | 'erased' | 'later';
+
 /** @returns whether all of them go on */
 async function unstick(
   forge: Forge,
@@ -66,33 +69,36 @@ async function unstick(
   highWater: Pick<HighWaterKeeper, 'forget'>,
 ): Promise<boolean> {
   await pMap(databases, ({ file }) => stopReplicating(forge, file), { concurrency: atOnce });
-  const mended = new Set<Database>();
-  const later = new Set<Database>();
-  const putBack = async (each: Database) => {
-    try {
-      if (await mendEnd(forge, each)) mended.add(each);
-    } catch {
-      // One of which the storage takes nothing now keeps the others from nothing.
-      later.add(each);
-    }
-  };
-  await pMap(databases, putBack, { concurrency: atOnce });
-  const others = databases.filter((each) => !mended.has(each) && !later.has(each));
+  const ends = new Map(
+    await pMap(databases, async (each) => [each, await putEndBack(forge, each)] as const, {
+      concurrency: atOnce,
+    }),
+  );
+  const others = databases.filter((each) => ends.get(each) === 'sent again');
   const erased = others.length === 0 ? [] : await highWater.forget(others, () => beginAnew(forge, others));
+  for (const each of others) if (erased.includes(each.id)) ends.set(each, 'erased');
   const urls = replicatedDatabases(forge);
-  for (const database of databases) {
-    const { id, file } = database;
+  for (const [{ file }, end] of ends) {
     const url = urls.get(file);
     if (url !== undefined) await forge.litestream.register(file, url);
-    if (later.has(database)) continue;
-    const text = mended.has(database)
-      ? `The last transaction of ${file} was missing from the replica, and was put back from beside it`
-      : `Litestream had no longer what it was to send next of ${file}: ${
-          erased.includes(id)
-            ? 'its history in the replica was not whole, and begins anew: what was before can be restored no more'
-            : 'all of it is sent again'
-        }`;
-    addEvent(forge.store, { kind: 'mended', text });
+    if (end !== 'later') addEvent(forge.store, { kind: 'mended', text: toldOf[end](file) });
   }
-  return later.size === 0;
+  return ![...ends.values()].includes('later');
 }
+
+/** One of which the storage takes nothing now keeps the others from nothing. */
+const putEndBack = (forge: Forge, database: Database): Promise<End> =>
+  mendEnd(forge, database).then(
+    (mended) => (mended ? 'put back' : 'sent again'),
+    () => 'later',
+  );
+
+const noMore = (file: string): string => `Litestream had no longer what it was to send next of ${file}`;
+
+const toldOf: Record<Exclude<End, 'later'>, (file: string) => string> = {
+  'put back': (file) =>
+    `The last transaction of ${file} was missing from the replica, and was put back from beside it`,
+  'sent again': (file) => `${noMore(file)}: all of it is sent again`,
+  erased: (file) =>
+    `${noMore(file)}: its history in the replica was not whole, and begins anew: what was before can be restored no more`,
+};

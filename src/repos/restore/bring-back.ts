@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { applyRepositorySteps } from '../../apply/repository.ts';
-import { fetchRemote, findToGoOn } from '../../backup/fetch.ts';
+import { fetchRemote, findRemote, refuseLostEnd } from '../../backup/fetch.ts';
 import type { MomentWish } from '../../backup/moment.ts';
 import type { Forge } from '../../forge.ts';
 import { placeOf } from '../../plan/repository.ts';
@@ -29,7 +29,8 @@ export async function bringBack(
   const file = join(forge.paths.data, aside);
   removeDatabase(file);
   try {
-    const remote = await findToGoOn(forge, row, wish);
+    const remote = await findRemote(forge, `repos/${row.id}`, wish);
+    await refuseLostEnd(forge, remote, row);
     haveRoom(forge.paths.data, remote.moment.databaseBytes);
     await fetchRemote(forge, remote, file);
     const counts = await checkState(forge, row, file);

@@ -2,11 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { statfsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import prettyBytes from 'pretty-bytes';
-import { fetchRemote, findRemote, type Remote } from '../../backup/fetch.ts';
+import { fetchRemote, findRemote, refuseLostEnd, type Remote } from '../../backup/fetch.ts';
 import { newestMarked } from '../../backup/high-water.ts';
-import { canKeepSingle, hasSingle, lostEnd, lostEndError } from '../../backup/last-single.ts';
-import { partKey, replicaPlace } from '../../backup/location.ts';
-import { openReplicaStore } from '../../backup/open.ts';
 import { messageOf, OperatorError } from '../../errors.ts';
 import type { Forge } from '../../forge.ts';
 import type { Repository } from '../../store/repositories.ts';
@@ -47,7 +44,7 @@ export async function prepareRestore(
   aside.note({ id, repository: row.id, kind: 'restore', at: at.getTime() });
   try {
     const remote = await findState(forge, row, at);
-    await refuseLostEnd(forge, row, remote);
+    await refuseLostEnd(forge, remote, row, join(forge.paths.data, row.file));
     const counts = await fetchFound(forge, row, remote, state);
     const present = readPresent(join(forge.paths.data, row.file), state);
     return { id, row, kind: 'restore', at, file, counts, present };
@@ -105,25 +102,6 @@ async function fetchFound(
   haveRoom(dirname(file), remote.moment.databaseBytes, room);
   await fetchRemote(forge, remote, file);
   return await checkState(forge, row, file);
-}
-
-/**
- * Litestream will have to go on with the history, from nothing beside the new file. What it goes on behind is put back when the name is
- * closed, where it is lost and can be.
- * @throws OperatorError (check) when it can't
- */
-async function refuseLostEnd(
-  { config, instance, paths, secrets }: Forge,
-  row: Repository,
-  { part, history }: Remote,
-): Promise<void> {
-  const txid = lostEnd(history);
-  if (txid === undefined) return;
-  const store = openReplicaStore(config.replica, secrets.storage);
-  const place = replicaPlace(config.replica);
-  const key = partKey(instance, part);
-  if (canKeepSingle(place, key, { file: join(paths.data, row.file), txid })) return;
-  if (!(await hasSingle(store, place, key, txid))) throw lostEndError(place, key, txid, row);
 }
 
 /** Until what the history has to go: what Litestream has sent as of now, or what was once seen in the replica. */
