@@ -29,27 +29,34 @@ const settings = {
   code: 'project-code',
 };
 
+/** One statement for all: each that is compiled costs a list of many repositories as much as opening a file does. */
+const factsOf = `SELECT
+  ${Object.entries(settings)
+    .map(([key, name]) => `(SELECT value FROM config WHERE name = '${name}') AS ${key},`)
+    .join('\n  ')}
+  (SELECT count(*) FROM event WHERE type = 'ci') AS checkins,
+  CAST(round(((SELECT max(mtime) FROM event) - 2440587.5) * 86400000) AS INTEGER) AS last`;
+
 /**
  * Reads what lists and pages show about a repository: 0.5 ms, blocks no writer, waits up to 5 s for one that commits.
  * @throws OperatorError when it is no repository or stays locked
  */
 export function readRepository(file: string): RepositoryFacts {
   return reading(file, (database) => {
-    const code = readSetting(database, settings.code);
-    if (code === undefined) throw incomplete(file);
-    const events = database
-      .prepare(
-        `SELECT (SELECT count(*) FROM event WHERE type = 'ci') AS checkins,
-           CAST(round(((SELECT max(mtime) FROM event) - 2440587.5) * 86400000) AS INTEGER) AS last`,
-      )
-      .get();
-    const last = events?.['last'];
+    const row = database.prepare(factsOf).get() ?? {};
+    const setting = (key: keyof typeof settings) => {
+      const value = row[key];
+      return typeof value === 'string' ? value : undefined;
+    };
+    const projectCode = setting('code');
+    if (projectCode === undefined) throw incomplete(file);
+    const last = row['last'];
     return {
-      id: readSetting(database, settings.id),
-      projectName: readSetting(database, settings.name) ?? '',
-      description: readSetting(database, settings.description) ?? '',
-      projectCode: code,
-      checkins: Number(events?.['checkins']),
+      id: setting('id'),
+      projectName: setting('name') ?? '',
+      description: setting('description') ?? '',
+      projectCode,
+      checkins: Number(row['checkins']),
       lastActivity: typeof last === 'number' ? last : null,
       bytes: repositoryBytes(file),
     };
