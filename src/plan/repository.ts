@@ -114,30 +114,15 @@ export function planSettling(
 ): RepositoryStep[] {
   const { id, name, file } = repository;
   const place = placeOf(repository);
-  if (file === place) return [];
   const served = servedName(file);
-  const retire: RepositoryStep[] =
-    served === undefined
-      ? []
-      : [
-          { do: 'unroute', name: served },
-          { do: 'open', name: served },
-        ];
-  if (!found.atFile && !found.atPlace) {
-    if (repository.state !== 'trashed' || served === undefined) return [];
-    // Its file is lost, and comes back from the replica if at all: what it was called is free for another.
-    return [
-      { do: 'close', name: served },
-      { do: 'abandon', id, file },
-      { do: 'record', id, changes: { file: place } },
-      ...retire,
-    ];
-  }
+  // A deleted one whose file is lost comes back from the replica if at all: what it was called is free for another.
+  const lost = !found.atFile && !found.atPlace;
+  if (file === place || (lost && (repository.state !== 'trashed' || served === undefined))) return [];
   const leave: RepositoryStep[] =
-    found.atFile && served !== undefined
+    served !== undefined && (found.atFile || lost)
       ? [
           { do: 'close', name: served },
-          { do: 'drain', id, file },
+          { do: lost ? 'abandon' : 'drain', id, file },
         ]
       : [];
   // From the trash it comes with the access of the day it was deleted: that goes before anybody can see it.
@@ -150,6 +135,13 @@ export function planSettling(
     repository.state === 'trashed'
       ? [{ do: 'record', id, changes: { file: place } }]
       : planService({ id, name });
+  const retire: RepositoryStep[] =
+    served === undefined
+      ? []
+      : [
+          { do: 'unroute', name: served },
+          { do: 'open', name: served },
+        ];
   return [...leave, ...project, ...move, ...arrive, ...retire];
 }
 
