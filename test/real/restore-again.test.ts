@@ -63,7 +63,7 @@ async function pushTwo(...pushers: Pusher[]): Promise<string> {
 async function killedWhenDone({ path }: Pick<Pusher, 'path'>, ...args: string[]): Promise<void> {
   const before = cameBy(path);
   const edge = forge.pidOf('edge');
-  // Its loop may look at something from outside, too, with the lock that the command needs: the canary's creation does.
+  // The management part's loop may look at something over that edge, too, with the lock that the command needs: to make the canary it does.
   const resume = await pauseManagement(forge);
   process.kill(edge, 'SIGSTOP');
   try {
