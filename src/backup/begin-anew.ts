@@ -6,24 +6,12 @@ import type { Forge } from '../forge.ts';
 import { allRepositories } from '../store/repositories.ts';
 import { forgetHighWater, noneWhenDamaged, readHighWater, writeHighWater } from './high-water.ts';
 import { keepSingle } from './last-single.ts';
-import {
-  levelKey,
-  levels,
-  managementId,
-  partKey,
-  partOf,
-  type ReplicaConfig,
-  replicaPlace,
-  transactionsOf,
-} from './location.ts';
-import { openReplicaStore } from './open.ts';
+import { levelKey, levels, managementId, partOf, transactionsOf } from './location.ts';
+import { openReplicaStore, type Replica, storedHistory } from './open.ts';
 import { deleteAll } from './store.ts';
 import { takenOut } from './taken-out.ts';
 
-type Storing = Pick<Forge, 'instance' | 'store' | 'paths'> & {
-  config: { replica: ReplicaConfig };
-  secrets: Pick<Forge['secrets'], 'storage'>;
-};
+type Storing = Replica & Pick<Forge, 'store' | 'paths'>;
 
 /** A database by its id (`managementId` for that one) and its file. */
 export type Database = { id: string; file: string };
@@ -64,7 +52,7 @@ export async function beginAnew(forge: Storing, databases: readonly Database[]):
     const marks = await readHighWater(replica, instance).catch(noneWhenDamaged);
     await writeHighWater(replica, instance, new Map([...marks].filter(([id]) => !erased.includes(id))));
   }
-  for (const id of erased) await deleteAll(replica, `${partKey(instance, partOf(id))}/`);
+  for (const id of erased) await deleteAll(replica, `${storedHistory(forge, partOf(id)).key}/`);
   for (const { file } of databases) rmSync(litestreamState(file), { recursive: true, force: true });
   return erased;
 }
@@ -88,12 +76,9 @@ export async function isStuck(forge: Storing, { id, file }: Database): Promise<b
  * @throws OperatorError when the storage can't be asked or written
  */
 export async function mendEnd(forge: Storing, { id, file }: Database): Promise<boolean> {
-  const { config, secrets, instance } = forge;
   const { single, merged } = await reachOf(forge, id);
   if (single >= merged) return false;
-  const store = openReplicaStore(config.replica, secrets.storage);
-  const key = partKey(instance, partOf(id));
-  return await keepSingle(store, replicaPlace(config.replica), key, { file, txid: merged });
+  return await keepSingle(storedHistory(forge, partOf(id)), { file, txid: merged });
 }
 
 /**
@@ -101,15 +86,14 @@ export async function mendEnd(forge: Storing, { id, file }: Database): Promise<b
  * whether the first one is there, by itself or in another file; undefined where nothing is.
  */
 async function reachOf(
-  { config, secrets, instance }: Storing,
+  forge: Storing,
   id: string,
 ): Promise<{ single: number; merged: number; begins: boolean | undefined }> {
-  const store = openReplicaStore(config.replica, secrets.storage);
-  const [place, key] = [replicaPlace(config.replica), partKey(instance, partOf(id))];
+  const { store, ...place } = storedHistory(forge, partOf(id));
   let begins: boolean | undefined;
   const newest = async (level: number): Promise<number> => {
     let newestMax = 0;
-    for await (const object of store.list(levelKey(place, key, level))) {
+    for await (const object of store.list(levelKey(place, level))) {
       const { min, max } = transactionsOf(object.key) ?? { min: 0, max: 0 };
       newestMax = Math.max(newestMax, max);
       if (min > 0) begins = begins === true || min === 1;

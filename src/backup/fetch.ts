@@ -1,20 +1,16 @@
 import { rmSync } from 'node:fs';
 import { messageOf, OperatorError } from '../errors.ts';
 import { litestreamRestore } from '../programs/litestream.ts';
-import type { StorageCredentials } from '../secrets/storage.ts';
 import type { Server } from '../server.ts';
 import type { Repository } from '../store/repositories.ts';
 import { filesFor, type HistoryFile, listHistory } from './history.ts';
 import { canKeepSingle, hasSingle, lostEnd, lostEndError } from './last-single.ts';
-import { hexTxid, partKey, type ReplicaPart, replicaPlace, replicaUrl } from './location.ts';
+import { hexTxid, type ReplicaPart, replicaUrl } from './location.ts';
 import { damaged, type Moment, momentAt, type MomentWish } from './moment.ts';
-import { openReplicaStore } from './open.ts';
+import { type Replica, storedHistory } from './open.ts';
 
 /** A replica to read from: this server's own, or the one of a server that is gone. */
-export type ReplicaSource = Pick<Server, 'config' | 'run'> & {
-  instance: string;
-  secrets: { storage: StorageCredentials | undefined };
-};
+export type ReplicaSource = Pick<Server, 'config' | 'run'> & Replica;
 
 /** One database's state in a replica, not read yet. */
 export type Remote = { part: ReplicaPart; history: readonly HistoryFile[]; moment: Moment };
@@ -25,12 +21,9 @@ export async function findRemote(
   part: ReplicaPart,
   wish: MomentWish,
 ): Promise<Remote> {
-  const { config, instance, secrets } = source;
-  const store = openReplicaStore(config.replica, secrets.storage);
-  const place = replicaPlace(config.replica);
-  const key = partKey(instance, part);
-  const files = await listHistory(store, place, key);
-  return { part, history: files, moment: await momentAt({ store, place, key, files }, wish) };
+  const stored = storedHistory(source, part);
+  const files = await listHistory(stored);
+  return { part, history: files, moment: await momentAt({ ...stored, files }, wish) };
 }
 
 /**
@@ -39,18 +32,16 @@ export async function findRemote(
  * @throws OperatorError (check) when it can't
  */
 export async function refuseLostEnd(
-  { config, instance, secrets }: ReplicaSource,
+  source: ReplicaSource,
   { part, history }: Remote,
   row: Pick<Repository, 'id'>,
   beside?: string,
 ): Promise<void> {
   const txid = lostEnd(history);
   if (txid === undefined) return;
-  const place = replicaPlace(config.replica);
-  const key = partKey(instance, part);
-  if (beside !== undefined && canKeepSingle(place, key, { file: beside, txid })) return;
-  const store = openReplicaStore(config.replica, secrets.storage);
-  if (!(await hasSingle(store, place, key, txid))) throw lostEndError(place, key, txid, row);
+  const stored = storedHistory(source, part);
+  if (beside !== undefined && canKeepSingle(stored, { file: beside, txid })) return;
+  if (!(await hasSingle(stored, txid))) throw lostEndError(stored, txid, row);
 }
 
 /**

@@ -8,8 +8,8 @@ import { instanceId, NewerDatabase, openStore, type Store } from '../store/store
 import { newestBundle, readBundle } from './bundles.ts';
 import { fetchRemote, findRemote, refuseLostEnd, type ReplicaSource } from './fetch.ts';
 import { knownTxid, readHighWater } from './high-water.ts';
-import { partKey, replicaPlace } from './location.ts';
-import { openReplicaStore } from './open.ts';
+import { managementId } from './location.ts';
+import { openReplicaStore, storedHistory } from './open.ts';
 import { type RecoveryWindow, recoveryWindow } from './window.ts';
 
 /** A server as its replica has it. */
@@ -63,7 +63,7 @@ export async function fetchManagement(
   file: string,
 ): Promise<void> {
   const known = await highWaterOf(source);
-  const remote = await findRemote(source, 'management', { at, known: known.get('management') ?? 0 });
+  const remote = await findRemote(source, managementId, { at, known: known.get('management') ?? 0 });
   await fetchRemote(source, remote, file);
   using store = openFetched(file);
   const [said] = store.database.prepare('PRAGMA integrity_check').all();
@@ -100,12 +100,7 @@ export async function surveyFormer(
   database: string,
 ): Promise<Pick<FormerServer, 'window' | 'repositories' | 'marked'>> {
   const beside = await highWaterOf(source);
-  const { replica } = source.config;
-  const window = await recoveryWindow(
-    openReplicaStore(replica, source.secrets.storage),
-    replicaPlace(replica),
-    partKey(source.instance, 'management'),
-  );
+  const window = await recoveryWindow(storedHistory(source, managementId));
   using store = openStore({ database }, { create: false });
   const one = async ({ id, name, state }: Repository): Promise<FormerRepository> => {
     try {

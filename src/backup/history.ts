@@ -1,5 +1,8 @@
-import { levelKey, levelOf, levels, type ReplicaPlace, transactionsOf } from './location.ts';
+import { type HistoryPlace, levelKey, levelOf, levels, transactionsOf } from './location.ts';
 import type { ReplicaObject, ReplicaStore } from './store.ts';
+
+/** One database's history in a storage that is open. */
+export type StoredHistory = HistoryPlace & { store: ReplicaStore };
 
 /** One LTX file in the replica: the pages that the transactions `min` to `max` left, all of the database's when `min` is 1. */
 export type HistoryFile = ReplicaObject & { level: number; min: number; max: number };
@@ -7,19 +10,14 @@ export type HistoryFile = ReplicaObject & { level: number; min: number; max: num
 /**
  * Everything that the replica holds of one database, by level, then by transaction. S3 lists in the order of keys, so that all levels come
  * by one request, the lower ones first: what is merged meanwhile is seen twice, not never. A folder has no order and is listed by level.
- * @param key `partKey(instance, part)`
  */
-export async function listHistory(
-  store: ReplicaStore,
-  place: Pick<ReplicaPlace, 'kind'>,
-  key: string,
-): Promise<HistoryFile[]> {
+export async function listHistory({ store, ...place }: StoredHistory): Promise<HistoryFile[]> {
   const files: HistoryFile[] = [];
-  const parts = place.kind === 's3' ? [`${key}/`] : levels.map((level) => levelKey(place, key, level));
+  const parts = place.kind === 's3' ? [`${place.key}/`] : levels.map((level) => levelKey(place, level));
   for (const part of parts)
     for await (const object of store.list(part)) {
       const transactions = transactionsOf(object.key);
-      const level = levelOf(place, key, object.key);
+      const level = levelOf(place, object.key);
       if (transactions && level !== undefined) files.push({ ...object, level, ...transactions });
     }
   return files.sort((a, b) => a.level - b.level || a.min - b.min || a.max - b.max);

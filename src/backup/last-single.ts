@@ -2,9 +2,8 @@ import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { OperatorError } from '../errors.ts';
 import type { Repository } from '../store/repositories.ts';
-import { type HistoryFile, newestTxid } from './history.ts';
-import { hexTxid, levelKey, type ReplicaPlace } from './location.ts';
-import type { ReplicaStore } from './store.ts';
+import { type HistoryFile, newestTxid, type StoredHistory } from './history.ts';
+import { type HistoryPlace, hexTxid, levelKey } from './location.ts';
 import { takenOut } from './taken-out.ts';
 
 // Without a state beside the database Litestream (0.5.17) begins behind the newest transaction that lies in the replica by itself, whatever
@@ -12,17 +11,12 @@ import { takenOut } from './taken-out.ts';
 // give the state before, or pages of both.
 
 /** Where one transaction lies by itself. */
-const singleKey = (place: Pick<ReplicaPlace, 'kind'>, key: string, txid: number): string =>
-  `${levelKey(place, key, 0)}${hexTxid(txid)}-${hexTxid(txid)}.ltx`;
+const singleKey = (place: HistoryPlace, txid: number): string =>
+  `${levelKey(place, 0)}${hexTxid(txid)}-${hexTxid(txid)}.ltx`;
 
 /** @throws OperatorError when the storage can't be asked */
-export async function hasSingle(
-  store: ReplicaStore,
-  place: Pick<ReplicaPlace, 'kind'>,
-  key: string,
-  txid: number,
-): Promise<boolean> {
-  const single = singleKey(place, key, txid);
+export async function hasSingle({ store, ...place }: StoredHistory, txid: number): Promise<boolean> {
+  const single = singleKey(place, txid);
   // What was being written beside it when somebody was killed begins with the same.
   for await (const object of store.list(single)) if (object.key === single && object.bytes > 0) return true;
   return false;
@@ -34,25 +28,20 @@ export async function hasSingle(
  * @throws OperatorError when the storage can't be asked or written
  */
 export async function keepSingle(
-  store: ReplicaStore,
-  place: Pick<ReplicaPlace, 'kind'>,
-  key: string,
+  history: StoredHistory,
   { file, txid }: { file: string; txid: number },
 ): Promise<boolean> {
-  if (await hasSingle(store, place, key, txid)) return true;
-  const single = singleKey(place, key, txid);
+  if (await hasSingle(history, txid)) return true;
+  const single = singleKey(history, txid);
   const own = besideIt(file, single);
   if (own === undefined) return false;
-  await store.put(single, readFileSync(own));
+  await history.store.put(single, readFileSync(own));
   return true;
 }
 
 /** Whether `keepSingle` would find it beside the database. */
-export const canKeepSingle = (
-  place: Pick<ReplicaPlace, 'kind'>,
-  key: string,
-  { file, txid }: { file: string; txid: number },
-): boolean => besideIt(file, singleKey(place, key, txid)) !== undefined;
+export const canKeepSingle = (place: HistoryPlace, { file, txid }: { file: string; txid: number }): boolean =>
+  besideIt(file, singleKey(place, txid)) !== undefined;
 
 const besideIt = (file: string, single: string): string | undefined =>
   takenOut(file).find((path) => basename(path) === basename(single));
@@ -67,13 +56,12 @@ export function lostEnd(history: readonly HistoryFile[]): number | undefined {
 
 /** That a repository can't go on with its history: its state is whole. */
 export const lostEndError = (
-  place: Pick<ReplicaPlace, 'kind'>,
-  key: string,
+  place: HistoryPlace,
   txid: number,
   { id }: Pick<Repository, 'id'>,
 ): OperatorError =>
   new OperatorError(
-    `The object ${singleKey(place, key, txid)} is missing from the replica. The state is whole, since other objects hold the same, but Litestream could not go on with this history.`,
+    `The object ${singleKey(place, txid)} is missing from the replica. The state is whole, since other objects hold the same, but Litestream could not go on with this history.`,
     {
       next: `Have the state as a file, fossilrepo restore ${id} --at now --into FOLDER, and begin a new history with it: fossilrepo repo create OTHER --from FILE. The former history stays.`,
       exit: 'check',

@@ -74,19 +74,18 @@ export const levels = [0, 1, 2, snapshotLevel] as const;
 /** A transaction's number as Litestream writes it: 16 hexadecimal digits. */
 export const hexTxid = (txid: number): string => txid.toString(16).padStart(16, '0');
 
+/** Where one database's history lies: Litestream lays it out in a folder otherwise than in S3. `key` is `partKey(instance, part)`. */
+export type HistoryPlace = { kind: ReplicaPlace['kind']; key: string };
+
 /** The key below which Litestream keeps one level's files of a database: `…/ltx/0/` in a directory, `…/0000/` in S3. */
-export function levelKey(place: Pick<ReplicaPlace, 'kind'>, key: string, level: number): string {
-  return place.kind === 'directory' ? `${key}/ltx/${level}/` : `${key}/${String(level).padStart(4, '0')}/`;
+export function levelKey({ kind, key }: HistoryPlace, level: number): string {
+  return kind === 'directory' ? `${key}/ltx/${level}/` : `${key}/${String(level).padStart(4, '0')}/`;
 }
 
 /** The level that an object of a database belongs to; undefined for any other object. */
-export const levelOf = (
-  place: Pick<ReplicaPlace, 'kind'>,
-  key: string,
-  object: string,
-): (typeof levels)[number] | undefined =>
+export const levelOf = (place: HistoryPlace, object: string): (typeof levels)[number] | undefined =>
   levels.find((level) => {
-    const folder = levelKey(place, key, level);
+    const folder = levelKey(place, level);
     return object.startsWith(folder) && !object.includes('/', folder.length);
   });
 

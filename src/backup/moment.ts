@@ -1,8 +1,15 @@
 import pMap from 'p-map';
 import { OperatorError } from '../errors.ts';
 import { showInstant } from '../system/instant.ts';
-import { headerBytes, type HistoryFile, filesFor, newestTxid, readHeader } from './history.ts';
-import { hexTxid, levelKey, levels, type ReplicaPlace } from './location.ts';
+import {
+  headerBytes,
+  type HistoryFile,
+  filesFor,
+  newestTxid,
+  readHeader,
+  type StoredHistory,
+} from './history.ts';
+import { hexTxid, levelKey, levels } from './location.ts';
 import type { ReplicaStore } from './store.ts';
 
 /** One state of a database that can be brought back. */
@@ -21,12 +28,7 @@ export type Moment = {
 };
 
 /** Where one database's history lies, and what it holds (`listHistory`). */
-export type History = {
-  store: ReplicaStore;
-  place: Pick<ReplicaPlace, 'kind'>;
-  key: string;
-  files: readonly HistoryFile[];
-};
+export type History = StoredHistory & { files: readonly HistoryFile[] };
 
 export type MomentWish = {
   /** Undefined: the newest. */
@@ -74,8 +76,8 @@ export async function momentAt(history: History, { at, known }: MomentWish): Pro
 }
 
 /** Whether something that came before the found transaction has a later time than the instant. In a folder a file's time is its header's. */
-function jumped({ files, place }: History, txid: number, at: Date): boolean {
-  const limit = at.getTime() + (place.kind === 'directory' ? 0 : slack);
+function jumped({ files, kind }: History, txid: number, at: Date): boolean {
+  const limit = at.getTime() + (kind === 'directory' ? 0 : slack);
   return files.some(({ level, max, modified }) => level === 0 && max < txid && modified.getTime() > limit);
 }
 
@@ -191,18 +193,18 @@ function lost(history: History, txid: number): OperatorError {
  * What ought to hold a transaction that nothing holds: itself, or once the single ones have aged out the first merging of them. That one
  * begins behind the one before it; how far it went is known no more.
  */
-function nameOfLost({ files, place, key }: History, txid: number): string {
+function nameOfLost({ files, ...place }: History, txid: number): string {
   const top = levels.at(-1) ?? 0;
-  const single = `${levelKey(place, key, 0)}${hexTxid(txid)}-${hexTxid(txid)}.ltx`;
+  const single = `${levelKey(place, 0)}${hexTxid(txid)}-${hexTxid(txid)}.ltx`;
   const merged = files.filter(({ level }) => level === 1);
-  if (txid === 1) return startOf(files) === 0 ? single : `${levelKey(place, key, top)}${hexTxid(1)}-….ltx`;
+  if (txid === 1) return startOf(files) === 0 ? single : `${levelKey(place, top)}${hexTxid(1)}-….ltx`;
   const kept = files.some(({ level, max }) => level === 0 && max < txid);
   const within = merged.some(({ min, max }) => min <= txid && max >= txid);
   if (kept || within || merged.length === 0) return single;
   const before = merged.findLast(({ max }) => max < txid);
   const first =
     before === undefined ? `… with transaction ${hexTxid(txid)}` : `${hexTxid(before.max + 1)}-….ltx`;
-  return `${levelKey(place, key, 1)}${first}`;
+  return `${levelKey(place, 1)}${first}`;
 }
 
 async function tooEarly({ store, files }: History, at: Date | undefined): Promise<OperatorError> {

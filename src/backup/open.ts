@@ -1,6 +1,7 @@
 import type { StorageCredentials } from '../secrets/storage.ts';
 import { directoryStore } from './directory-store.ts';
-import { type ReplicaConfig, replicaPlace } from './location.ts';
+import type { StoredHistory } from './history.ts';
+import { partKey, type ReplicaConfig, type ReplicaPart, replicaPlace } from './location.ts';
 import { s3Store } from './s3-store.ts';
 import type { ReplicaStore } from './store.ts';
 
@@ -25,3 +26,17 @@ export function openReplicaStore(replica: ReplicaConfig, keys: StorageCredential
   opened.set(replica, { keys, store });
   return store;
 }
+
+/** An instance's replica: what says where it is, and the keys to it. */
+export type Replica = {
+  config: { replica: ReplicaConfig };
+  secrets: { storage: StorageCredentials | undefined };
+  instance: string;
+};
+
+/** One database's history in a replica. @throws OperatorError (configuration) when the address can't be used */
+export const storedHistory = ({ config, secrets, instance }: Replica, part: ReplicaPart): StoredHistory => ({
+  store: openReplicaStore(config.replica, secrets.storage),
+  kind: replicaPlace(config.replica).kind,
+  key: partKey(instance, part),
+});

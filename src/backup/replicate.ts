@@ -12,8 +12,8 @@ import { failedAs } from './control.ts';
 import { isFenced, refuseWhileFenced } from './fence.ts';
 import { saveHighWater } from './high-water.ts';
 import { keepSingle } from './last-single.ts';
-import { managementId, partKey, partOf, replicaPlace, replicaUrl, transactionsOf } from './location.ts';
-import { openReplicaStore } from './open.ts';
+import { managementId, partOf, replicaUrl, transactionsOf } from './location.ts';
+import { storedHistory } from './open.ts';
 import { takenOut } from './taken-out.ts';
 import { inReplica } from './window.ts';
 import { deleteAll } from './store.ts';
@@ -106,14 +106,12 @@ export async function finishReplicating(
 
 /** Whether the last transaction is in the replica, and lies there by itself: Litestream goes on behind it without what is beside the file. */
 async function canBeGoneOn(
-  { config, instance, secrets }: Replicating,
+  forge: Replicating,
   id: string,
   last: { file: string; txid: number },
 ): Promise<boolean> {
-  const store = openReplicaStore(config.replica, secrets.storage);
-  const place = replicaPlace(config.replica);
-  const key = partKey(instance, partOf(id));
-  return (await inReplica(store, place, key, last.txid)) && (await keepSingle(store, place, key, last));
+  const stored = storedHistory(forge, partOf(id));
+  return (await inReplica(stored, last.txid)) && (await keepSingle(stored, last));
 }
 
 /** Stops replicating a file; what was sent stays. Not replicating it already is fine. @throws ControlError */
@@ -150,6 +148,6 @@ export async function eraseHistory(
   id: string,
 ): Promise<void> {
   refuseWhileFenced(forge);
-  const store = openReplicaStore(forge.config.replica, forge.secrets.storage);
-  await deleteAll(store, `${partKey(forge.instance, `repos/${id}`)}/`);
+  const { store, key } = storedHistory(forge, partOf(id));
+  await deleteAll(store, `${key}/`);
 }

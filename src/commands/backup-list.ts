@@ -6,8 +6,8 @@ import { type Cost, costOf } from '../backup/inventory/cost.ts';
 import { type Gap, gapsOf } from '../backup/inventory/gaps.ts';
 import { type Inventory, inventoryOf } from '../backup/inventory/inventory.ts';
 import { amazon, type Prices } from '../backup/inventory/prices.ts';
-import { managementId, partKey, partOf, replicaPlace } from '../backup/location.ts';
-import { openReplicaStore } from '../backup/open.ts';
+import { managementId, partOf } from '../backup/location.ts';
+import { storedHistory } from '../backup/open.ts';
 import { exitCodes } from '../errors.ts';
 import { type Forge, withForge } from '../forge.ts';
 import type { GlobalOptions } from '../server.ts';
@@ -24,20 +24,18 @@ const instancePuts = 2 * 60 * 24 * 30;
 /** `fossilrepo backup list`: what the replica holds of one database. Answers 4 when something is missing that nothing else holds. */
 export async function backupList(options: GlobalOptions, nameOrId: string, flags: ListFlags): Promise<void> {
   await withForge(options, async (forge) => {
-    const { config, secrets, instance, out } = forge;
+    const { config, out } = forge;
     const { id, name } = chosen(forge, nameOrId);
-    const store = openReplicaStore(config.replica, secrets.storage);
-    const place = replicaPlace(config.replica);
-    const key = partKey(instance, partOf(id));
+    const stored = storedHistory(forge, partOf(id));
     // Before the list, so that what is pushed meanwhile is not missing.
     const known = await newestMarked(forge, id);
-    const files = await listHistory(store, place, key);
+    const files = await listHistory(stored);
     const now = Date.now();
     const inventory = inventoryOf(files, config.replica, now);
-    const gaps = gapsOf({ place, key }, files, known);
+    const gaps = gapsOf(stored, files, known);
     const prices = { gb: flags.priceGb, put: flags.pricePut, list: flags.priceList };
     const cost = costOf(files, config.replica, prices, now, id === managementId ? instancePuts : 0);
-    const where = `${store.describe}/${key}`;
+    const where = `${stored.store.describe}/${stored.key}`;
     out.result(
       { name, id, where, ...inventory, known, gaps, cost: { ...cost, prices } },
       [
@@ -48,7 +46,7 @@ export async function backupList(options: GlobalOptions, nameOrId: string, flags
         '',
         describeLevels(inventory, config.replica),
         '',
-        ...describeCost(cost, prices, place.kind, id),
+        ...describeCost(cost, prices, stored.kind, id),
       ].join('\n'),
     );
     if (gaps.some(({ held }) => !held) || inventory.window.from === null) process.exitCode = exitCodes.check;

@@ -1,8 +1,7 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { inReplica } from '../backup/window.ts';
-import { partKey, replicaPlace } from '../backup/location.ts';
-import { openReplicaStore } from '../backup/open.ts';
+import { storedHistory } from '../backup/open.ts';
 import { OperatorError } from '../errors.ts';
 import type { Forge } from '../forge.ts';
 import { fossilAddUnversioned, fossilClone, fossilSyncUnversioned } from '../programs/fossil.ts';
@@ -73,15 +72,7 @@ async function fly(forge: Forge): Promise<CanaryRound> {
     });
   const pushed = performance.now();
   const { txid } = await forge.litestream.syncNow(live, 20_000);
-  const store = openReplicaStore(forge.config.replica, forge.secrets.storage);
-  if (
-    !(await inReplica(
-      store,
-      replicaPlace(forge.config.replica),
-      partKey(forge.instance, `repos/${row.id}`),
-      txid,
-    ))
-  )
+  if (!(await inReplica(storedHistory(forge, `repos/${row.id}`), txid)))
     throw new OperatorError(
       `Litestream says that transaction ${txid} of the canary is in the replica, but it isn't there.`,
       {

@@ -64,7 +64,7 @@ export async function restoreOne(
 /** Copies the files that a restore to the newest state reads. */
 async function copyHistory(forge: TestForge, stored: string, id: string, to: string): Promise<void> {
   const key = partKey(instanceOf(forge.root), `repos/${id}`);
-  const history = await listHistory(directoryStore(stored), { kind: 'directory' }, key);
+  const history = await listHistory({ store: directoryStore(stored), kind: 'directory', key });
   for (const file of filesFor(history, newestTxid(history)).files) {
     const copy = join(to, `${file.level}-${basename(file.key)}`);
     copyFileSync(join(stored, file.key), copy);

@@ -14,7 +14,11 @@ const store = (stage: Stage) => directoryStore(join(stage.forge.root, 'var/backu
 
 /** Everything that the replica's folder holds of a repository, by level. */
 export const historyIn = (stage: Stage, { id }: Pusher): Promise<HistoryFile[]> =>
-  listHistory(store(stage), { kind: 'directory' }, partKey(instanceOf(stage.forge.root), `repos/${id}`));
+  listHistory({
+    store: store(stage),
+    kind: 'directory',
+    key: partKey(instanceOf(stage.forge.root), `repos/${id}`),
+  });
 
 /** Where an object lies. */
 export const pathOf = (stage: Stage, { key }: HistoryFile): string =>

@@ -178,11 +178,11 @@ describe('what a verification finds', () => {
   const findingsAbout = async (about: string) =>
     (await status(forge)).findings.filter((finding) => finding.about === about);
   const historyOf = (id: string) =>
-    listHistory(
-      directoryStore(replica()),
-      { kind: 'directory' },
-      partKey(instanceOf(forge.root), id === 'management' ? id : `repos/${id}`),
-    );
+    listHistory({
+      store: directoryStore(replica()),
+      kind: 'directory',
+      key: partKey(instanceOf(forge.root), id === 'management' ? id : `repos/${id}`),
+    });
 
   test('a flipped byte in the newest object that is needed, by name; status is red until it is whole again', async () => {
     await using pusher = await startPusher(forge, 'flipped', { pushing: false });

@@ -75,7 +75,7 @@ describe('a replica in S3, with pushes going on', () => {
     // Nothing is pushed to this one any more: what the outage held back is known to be there all the same.
     const store = directoryStore(join(s3.folder, 'forge'));
     const instance = instanceOf(forge.root);
-    const history = await listHistory(store, { kind: 's3' }, partKey(instance, `repos/${still.id}`));
+    const history = await listHistory({ store, kind: 's3', key: partKey(instance, `repos/${still.id}`) });
     await eventually(
       async () => ((await readHighWater(store, instance)).get(still.id) ?? 0) >= newestTxid(history),
       60_000,

@@ -57,8 +57,7 @@ const published = async () => {
   await keeper.publish();
   return beside();
 };
-const inReplica = async (id: string) =>
-  newestTxid(await listHistory(stage.store, stage.place, stage.key(id)));
+const inReplica = async (id: string) => newestTxid(await listHistory(stage.history(id)));
 
 test('what was sent while nobody was told is marked all the same, once it is in the replica', async () => {
   const newest = new Map<string, number>();

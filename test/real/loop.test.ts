@@ -144,7 +144,7 @@ test('a stop writes down how far the last push is in the replica', async () => {
   const key = partKey(instanceOf(forge.root), `repos/${pusher.id}`);
   using store = openStore(pathsUnder(forge.root));
   expect(savedHighWater(store).get(pusher.id)).toBe(
-    newestTxid(await listHistory(replica, { kind: 'directory' }, key)),
+    newestTxid(await listHistory({ store: replica, kind: 'directory', key })),
   );
 });
 

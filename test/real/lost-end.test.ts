@@ -22,7 +22,7 @@ test('the object that Litestream goes on behind is put back when it is lost, and
   await using pusher = await startPusher(forge, 'demo', { pushing: false });
   const replica = join(forge.root, 'var/backups/fossilrepo');
   const key = partKey(instanceOf(forge.root), `repos/${pusher.id}`);
-  const history = () => listHistory(directoryStore(replica), { kind: 'directory' }, key);
+  const history = () => listHistory({ store: directoryStore(replica), kind: 'directory', key });
   await pusher.one();
   await sleep(1_500);
   const early = new Date();

@@ -95,7 +95,7 @@ async function marked(): Promise<boolean> {
   const marks = await readHighWater(store, instanceOf(forge.root));
   const newest = async (id: string) =>
     newestTxid(
-      await listHistory(store, { kind: 'directory' }, partKey(instanceOf(forge.root), `repos/${id}`)),
+      await listHistory({ store, kind: 'directory', key: partKey(instanceOf(forge.root), `repos/${id}`) }),
     );
   return marks.get(idle) === (await newest(idle)) && marks.get(pusher.id) === (await newest(pusher.id));
 }

@@ -55,7 +55,6 @@ export function replicationStage(s3?: S3, secret = s3?.secretAccessKey) {
   return {
     root,
     at,
-    place,
     store,
     socket,
     config,
@@ -64,7 +63,7 @@ export function replicationStage(s3?: S3, secret = s3?.secretAccessKey) {
     url,
     fossil,
     stop,
-    key: (id: string) => partKey('instance', `repos/${id}`),
+    history: (id: string) => ({ store, kind: place.kind, key: partKey('instance', `repos/${id}`) }),
     log: () => log,
     alive: () => daemon?.exitCode === null && daemon.signalCode === null,
 

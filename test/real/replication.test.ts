@@ -60,7 +60,7 @@ async function delays(stage: Stage, name: string, count: number): Promise<number
     await stage.commit(name, `v${count}-${n}`);
     const start = performance.now();
     txid++;
-    await until(() => inReplica(stage.store, stage.place, stage.key(name), txid));
+    await until(() => inReplica(stage.history(name), txid));
     found.push(Math.round(performance.now() - start));
     // Not always at the same place between two looks of Litestream.
     await sleep(Math.random() * 500);
@@ -108,14 +108,14 @@ describe.each([
 
   test('both are covered, and can be restored from their beginning', async () => {
     expect(await covered(stage, ['named', 'registered'])).toMatchObject([{ ok: true }, { ok: true }]);
-    const { from, to } = await recoveryWindow(stage.store, stage.place, stage.key('named'));
+    const { from, to } = await recoveryWindow(stage.history('named'));
     expect(from?.getTime()).toBeGreaterThan(Date.now() - 120_000);
     expect(to?.getTime()).toBeGreaterThan(from?.getTime() ?? Infinity);
-    expect(await recoveryWindow(stage.store, stage.place, stage.key('nobody'))).toEqual({
+    expect(await recoveryWindow(stage.history('nobody'))).toEqual({
       from: null,
       to: null,
     });
-    expect(await inReplica(stage.store, stage.place, stage.key('named'), 9_999)).toBe(false);
+    expect(await inReplica(stage.history('named'), 9_999)).toBe(false);
   });
 
   test('goes on after a restart and after a kill, with what was committed meanwhile', async () => {

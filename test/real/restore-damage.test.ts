@@ -46,7 +46,7 @@ describe('a history that is not whole', () => {
     }
     // Without Litestream nothing heals by itself, as on a server that is gone.
     await forge.cli('backup', 'now');
-    history = await listHistory(directoryStore(replica), { kind: 'directory' }, key());
+    history = await listHistory({ store: directoryStore(replica), kind: 'directory', key: key() });
     const marks = async () =>
       (await readHighWater(directoryStore(replica), instanceOf(forge.root))).get(pusher.id) ?? 0;
     const took = await eventually(
@@ -243,7 +243,7 @@ test('the last push before a repository is deleted is missed, too, though nobody
   await forge.json('repo', 'delete', 'demo', '--yes');
   const replica = join(forge.root, 'var/backups/fossilrepo');
   const key = partKey(instanceOf(forge.root), `repos/${pusher.id}`);
-  const last = (await listHistory(directoryStore(replica), { kind: 'directory' }, key)).at(-1);
+  const last = (await listHistory({ store: directoryStore(replica), kind: 'directory', key })).at(-1);
   if (!last) throw new Error('no last one');
   rmSync(join(replica, last.key));
   const said = await forge.cli('restore', pusher.id, '--at', 'now', '--in-trash', '--yes');

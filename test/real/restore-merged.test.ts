@@ -20,7 +20,7 @@ test('what is lost of merged objects and snapshots is refused by name, or was no
   const replica = join(forge.root, 'var/backups/fossilrepo');
   const key = partKey(instanceOf(forge.root), `repos/${pusher.id}`);
   const store = directoryStore(replica);
-  const list = () => listHistory(store, { kind: 'directory' }, key);
+  const list = () => listHistory({ store, kind: 'directory', key });
   const onLevel = (files: readonly HistoryFile[], level: number) =>
     files.filter((file) => file.level === level);
   await eventually(
@@ -46,7 +46,7 @@ test('what is lost of merged objects and snapshots is refused by name, or was no
   /** Which transaction an instant gives, or why none. */
   const look = async (files: readonly HistoryFile[], at: Date) => {
     try {
-      return await momentAt({ store, place: { kind: 'directory' }, key, files }, { at, known });
+      return await momentAt({ store, kind: 'directory', key, files }, { at, known });
     } catch (error) {
       return messageOf(error);
     }

@@ -109,8 +109,8 @@ describe.each(['directory', 's3'])('restore from a replica in a %s', (kind) => {
           s3,
         )
       : directoryStore(join(forge.root, 'var/backups/fossilrepo'));
-    const place = { kind: s3 ? 's3' : 'directory' } as const;
-    const history = await listHistory(store, place, partKey(instance, managementId));
+    const kind = s3 ? 's3' : 'directory';
+    const history = await listHistory({ store, kind, key: partKey(instance, managementId) });
     expect(history.length).toBeGreaterThan(0);
     for (const { key, modified } of history) {
       const head = await store.head(key, headerBytes);

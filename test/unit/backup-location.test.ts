@@ -37,8 +37,8 @@ test.each(['file:///a b', 'file:///ä', 'file:///a%20b', 's3://bucket/a(b)'])(
 );
 
 test('levels and file names', () => {
-  expect(levelKey({ kind: 'directory' }, 'i/repos/1', 9)).toBe('i/repos/1/ltx/9/');
-  expect(levelKey({ kind: 's3' }, 'i/repos/1', 9)).toBe('i/repos/1/0009/');
+  expect(levelKey({ kind: 'directory', key: 'i/repos/1' }, 9)).toBe('i/repos/1/ltx/9/');
+  expect(levelKey({ kind: 's3', key: 'i/repos/1' }, 9)).toBe('i/repos/1/0009/');
   expect(transactionsOf('i/repos/1/0000/0000000000000002-000000000000001f.ltx')).toEqual({ min: 2, max: 31 });
   expect(transactionsOf('i/repos/1/0000/0000000000000002-000000000000001f.ltx.tmp')).toBeUndefined();
 });

@@ -6,10 +6,10 @@ const file = (min: number, max: number) =>
   `${[min, max].map((txid) => txid.toString(16).padStart(16, '0')).join('-')}.ltx`;
 
 test('an object belongs to the level whose folder it lies in, for either kind of place', () => {
-  expect(levelOf({ kind: 's3' }, 'i/repos/a', `i/repos/a/0002/${file(1, 2)}`)).toBe(2);
-  expect(levelOf({ kind: 'directory' }, 'i/repos/a', `i/repos/a/ltx/9/${file(1, 2)}`)).toBe(9);
+  expect(levelOf({ kind: 's3', key: 'i/repos/a' }, `i/repos/a/0002/${file(1, 2)}`)).toBe(2);
+  expect(levelOf({ kind: 'directory', key: 'i/repos/a' }, `i/repos/a/ltx/9/${file(1, 2)}`)).toBe(9);
   for (const other of ['i/repos/a/0003/', 'i/repos/a/0002/more/', 'i/repos/b/0002/', 'i/repos/a/'])
-    expect(levelOf({ kind: 's3' }, 'i/repos/a', other + file(1, 2)), other).toBeUndefined();
+    expect(levelOf({ kind: 's3', key: 'i/repos/a' }, other + file(1, 2)), other).toBeUndefined();
 });
 
 test('all levels come by one list from S3', async () => {
@@ -27,7 +27,7 @@ test('all levels come by one list from S3', async () => {
   };
   const refuse = () => Promise.reject(new Error('only lists'));
   const store = { describe: '', list, get: refuse, head: refuse, put: refuse, delete: refuse };
-  const found = await listHistory(store, { kind: 's3' }, 'k');
+  const found = await listHistory({ store, kind: 's3', key: 'k' });
   expect(found.map(({ level, min, max }) => [level, min, max])).toEqual([
     [0, 3, 3],
     [1, 2, 3],

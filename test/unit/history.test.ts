@@ -63,7 +63,7 @@ describe('the moment of an instant', () => {
   };
   const at = (files: HistoryFile[], second: number) =>
     momentAt(
-      { store, place: { kind: 'directory' }, key: 'k', files },
+      { store, kind: 'directory', key: 'k', files },
       { at: new Date(second * 1000), known: newestTxid(files) },
     );
   // Its single transactions are kept no more.
@@ -95,7 +95,7 @@ describe('the moment of an instant', () => {
     const found = async (second: number) =>
       (
         await momentAt(
-          { store: moved, place: { kind: 's3' }, key: 'k', files },
+          { store: moved, kind: 's3', key: 'k', files },
           { at: new Date(second * 1000), known: 300 },
         )
       ).txid;
@@ -122,7 +122,7 @@ describe('the moment of an instant', () => {
     });
     const found = (listed: boolean) =>
       momentAt(
-        { store: without(listed), place: { kind: 'directory' }, key: 'k', files: singles },
+        { store: without(listed), kind: 'directory', key: 'k', files: singles },
         { at: new Date(10_000), known: 2 },
       );
     await expect(found(true)).rejects.toThrow(`${last?.key ?? ''} in the replica is damaged`);

@@ -8,7 +8,7 @@ import { amazon } from '../../src/backup/inventory/prices.ts';
 const now = Date.parse('2026-11-21T12:00:00Z');
 const day = 24 * 3_600_000;
 const replica = { exact: 7 * day, step: 5 * 60_000 };
-const where = { place: { kind: 'directory' }, key: 'i/repos/a' } as const;
+const where = { kind: 'directory', key: 'i/repos/a' } as const;
 const hex = (txid: number) => txid.toString(16).padStart(16, '0');
 const name = (level: number, min: number, max: number) =>
   `i/repos/a/ltx/${level}/${hex(min)}-${hex(max)}.ltx`;

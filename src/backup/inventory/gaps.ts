@@ -1,5 +1,5 @@
 import { headerBytes, type HistoryFile, newestTxid } from '../history.ts';
-import { hexTxid, levelKey, levels, type ReplicaPlace } from '../location.ts';
+import { type HistoryPlace, hexTxid, levelKey, levels } from '../location.ts';
 import { newestOf, oldestOf } from './times.ts';
 
 /** Transactions that should be in the replica and are not. */
@@ -19,7 +19,6 @@ export type Gap = {
 };
 
 type Range = { from: number; to: number };
-type Place = { place: Pick<ReplicaPlace, 'kind'>; key: string };
 
 /** Litestream keeps each of these without holes; snapshots stand alone. */
 const chained = levels.slice(0, -1);
@@ -29,7 +28,7 @@ const chained = levels.slice(0, -1);
  * as missing. What lies before the oldest whole state can't be restored, and doesn't count.
  * @param files `listHistory` @param known the newest transaction that was ever seen in the replica
  */
-export function gapsOf({ place, key }: Place, files: readonly HistoryFile[], known: number): Gap[] {
+export function gapsOf(place: HistoryPlace, files: readonly HistoryFile[], known: number): Gap[] {
   const whole = files.filter(({ bytes }) => bytes >= headerBytes);
   const start = smallest(whole.filter(({ min }) => min === 1).map(({ max }) => max)) ?? 0;
   const end = Math.max(known, newestTxid(files));
@@ -50,7 +49,7 @@ export function gapsOf({ place, key }: Place, files: readonly HistoryFile[], kno
     level,
     from,
     to,
-    object: nameOf({ place, key }, files, level, from),
+    object: nameOf(place, files, level, from),
     held: !open.some((range) => overlap(range, { from, to })),
     before: newestOf(whole.filter(({ max }) => max < from)),
     after: oldestOf(whole.filter((file) => file.level === levels.at(-1) && file.max >= to)),
@@ -73,10 +72,10 @@ function holes(files: readonly HistoryFile[], after: number, end: number): Range
 
 const overlap = (one: Range, other: Range): boolean => one.from <= other.to && other.from <= one.to;
 
-function nameOf({ place, key }: Place, files: readonly HistoryFile[], level: number, txid: number): string {
+function nameOf(place: HistoryPlace, files: readonly HistoryFile[], level: number, txid: number): string {
   const short = files.find(
     (file) => file.level === level && file.bytes < headerBytes && file.min <= txid && txid <= file.max,
   );
   const first = hexTxid(txid);
-  return short?.key ?? `${levelKey(place, key, level)}${first}-${level === 0 ? first : '…'}.ltx`;
+  return short?.key ?? `${levelKey(place, level)}${first}-${level === 0 ? first : '…'}.ltx`;
 }
