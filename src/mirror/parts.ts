@@ -17,7 +17,7 @@ import { withLock } from '../system/locks.ts';
 import { causeOf, isStopped } from './deadline.ts';
 import { describeIssues } from './describe-run.ts';
 import { RateLimited } from './hosts/rate-limit.ts';
-import { timesOfPart } from './part-times.ts';
+import { partsOf, timesOfPart } from './part-times.ts';
 import { noteRun, type RunWork, tell, tellOverwritten } from './outcome.ts';
 import { hostOf, noteExpiry } from './hosts/token.ts';
 import { RemoteError } from './remote/error.ts';
@@ -66,7 +66,8 @@ export async function bringParts(
   const results: PartResult[] = [];
   for (const part of mirrorParts) {
     const now = findMirrorById(forge.store, mirror);
-    if (!now?.[part] || isStopped(when.signal) || !isDue(forge, now, part, when)) continue;
+    if (!now || !partsOf(forge, now).includes(part)) continue;
+    if (isStopped(when.signal) || !isDue(forge, now, part, when)) continue;
     const result = await bringPart(forge, row, now, part, when);
     if (result) results.push(result);
   }
@@ -189,8 +190,7 @@ async function bringWiki(
 function wakeFor({ store }: Pick<Forge, 'store'>, id: string): void {
   const mirror = findMirrorById(store, id);
   if (!mirror || mirror.error !== null) return;
-  const times = mirrorParts
-    .filter((part) => mirror[part])
+  const times = partsOf({ store }, mirror)
     .map((part) => mirrorPart(store, id, part))
     .flatMap((one) => (waitsForHand(one) ? [] : (one.nextTryAt ?? [])));
   if (times.length > 0)

@@ -3,7 +3,9 @@ import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { pathsUnder } from '../../src/config/paths.ts';
 import { asForgesUser, startForge, type TestForge } from './forge.ts';
+import { query } from './support/fossil-lab.ts';
 import { startGitHttp } from './support/git-servers.ts';
 
 const secret = 'tok-0123456789abcdef0123456789abcdef01234567';
@@ -233,4 +235,21 @@ test('an empty wiki gets the branch that its host waits for', async () => {
   expect(await sync('fresh')).toMatchObject({ ok: true, parts: [{ did: '3 pages' }] });
   expect(inGit(pages, 'for-each-ref', '--format=%(refname)')).toBe('refs/heads/trunk');
   expect(inGit(pages, 'rev-parse', 'HEAD')).toBe(inGit(there, 'rev-parse', branch));
+});
+
+test('a wiki whose code is refused at first comes with it, and is not told as there before', async () => {
+  const late = join(forge.root, 'late.git');
+  must([], 'git', 'init', '-q', '--bare', late);
+  const hook = join(late, 'hooks/update');
+  must(['#!/bin/sh\nexit 1\n'], 'sh', '-c', `cat >'${hook}' && chmod +x '${hook}'`);
+  expect((await forge.cli('mirror', 'add', 'demo', late, '--name', 'late', '--wiki')).code).toBe(0);
+  expect(await sync('late')).toMatchObject({ ok: false, parts: [] });
+  const show = ['mirror', 'show', 'demo', 'late'];
+  const { mirror } = await forge.json<{ mirror: { wiki: { lastSuccess: string | null } } }>(...show);
+  expect(mirror.wiki.lastSuccess).toBe(null);
+  must([], 'rm', hook);
+  const now = "UPDATE mirror SET next_try_at = 1 WHERE name = 'late' RETURNING 1";
+  expect(query(pathsUnder(forge.root).database, now)).toHaveLength(1);
+  expect((await forge.cli('sync', '--due')).code).toBe(0);
+  expect(inGit(late, 'rev-parse', branch)).toBe(inGit(there, 'rev-parse', branch));
 });

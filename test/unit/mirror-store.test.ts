@@ -254,6 +254,7 @@ test('a part that waits for a hand has nothing looked at again, whatever time it
       stamp: 'now',
       why: 'push',
     });
+  setPushedRefs(store, row.id, [ref('main', 'c1')]);
   const refused = { error: 'refused the token', errorKind: 'credential', failingSince: 1, failures: 1 };
   updateMirrorPart(store, row.id, 'wiki', { ...refused, stamp: 'now', nextTryAt: Date.now() - 1 });
   expect(await bring()).toEqual([]);

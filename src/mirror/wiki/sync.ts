@@ -65,8 +65,6 @@ export async function syncWiki(
   if (part.git === (wiki.commit ?? null) && !compare) return nothing;
   const place = wikiPlace(forge, mirror);
   const code = pushedRefs(store, mirror.id);
-  // The first branch that a host sees becomes its main one.
-  if (place === 'branch' && code.length === 0) return nothing;
   if (place === 'branch' && code.some(({ ref }) => ref === wikiBranch))
     throw new OperatorError('The repository has a branch fossil-wiki itself.', {
       next: 'Bring the wiki to its own repository (--wiki repository), or rename the branch.',
