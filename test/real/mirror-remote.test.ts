@@ -141,6 +141,17 @@ describe('divergence', () => {
     expect(readdirSync(lab.forge.paths.tmp)).toEqual([]);
   });
 
+  test('what somebody else pushed is named, though another ref is refused', async () => {
+    const { remote, last } = await diverged('both.git', 1);
+    hook(remote, 'update', '[ "$1" != refs/heads/dev ] || exit 1');
+    const result = await push(path(remote), { wanted: at({ [main]: b, 'refs/heads/dev': b }), last });
+    expect(outcomes(result)).toEqual({ [main]: 'diverged', 'refs/heads/dev': 'rejected' });
+    expect(result.error).toMatchObject({ kind: 'rejected' });
+    expect(result.error?.message).toContain('refused one ref: refs/heads/dev');
+    expect(result.error?.message).toMatch(/not pushed from here in one ref: refs\/heads\/main .*theirs 1/);
+    expect(result.error?.next).toContain('Bring these commits into Fossil');
+  });
+
   test('keep: as refuse, and it is no failure', async () => {
     const { remote, last, theirs } = await diverged('keep.git', 1);
     const result = await push(path(remote), { wanted: wanted(), last, policy: 'keep' });

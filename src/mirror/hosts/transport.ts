@@ -131,7 +131,7 @@ function refusal(host: string, request: Request, status: number, said: string): 
     });
   if (status >= 300 && status < 400)
     return new Moved('unreachable', `${host} sends ${what} on to another address, which is not followed.`, {
-      next: 'Give the mirror its present address.',
+      next: 'Remove the mirror and add it with its present address.',
     });
   if (status >= 500)
     return new RemoteError('unreachable', `${host} answered ${status} to ${what}${told}.`, {

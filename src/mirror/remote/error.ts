@@ -121,7 +121,7 @@ const explanations: readonly (readonly [RegExp, RemoteErrorKind, string, string]
     /update url base from redirection|error: 30[12378]/,
     'unreachable',
     'HOST sends on to another address, which is not followed: it would get the credential',
-    'Use the new address; many hosts want .git at its end.',
+    'Remove it and add it with the new address; many hosts want .git at its end.',
   ],
   [
     /certificate|SSL|gnutls|TLS/i,

@@ -200,27 +200,28 @@ function lastOf(refs: readonly RefResult[], last: Refs): Refs {
 
 function complaint(git: RemoteGit, refs: readonly RefResult[], plan: PushPlan): RemoteError | undefined {
   const { url } = git.address;
+  const diverged = divergence(git, plan);
   const rejected = refs.filter(({ outcome }) => outcome === 'rejected');
-  if (rejected.length > 0) {
-    const named = rejected
-      .slice(0, 5)
-      .map(({ ref, why, said }) => `${ref} (${[why, ...said.slice(0, 3)].join('; ')})`);
-    return new RemoteError(
-      'rejected',
-      `${url} refused ${counted(rejected.length)}: ${listed(named, rejected.length)}.`,
-      {
-        next: /default branch|current branch/.test(named.join(' '))
-          ? 'Make another branch the default one there: then it is deleted by itself. All other refs are there.'
-          : 'Look at its branch protection and its hooks; all other refs are there.',
-        said: [...new Set(rejected.flatMap(({ said }) => said))],
-      },
-    );
-  }
+  if (rejected.length === 0) return diverged;
+  const named = rejected
+    .slice(0, 5)
+    .map(({ ref, why, said }) => `${ref} (${[why, ...said.slice(0, 3)].join('; ')})`);
+  const refused = `${url} refused ${counted(rejected.length)}: ${listed(named, rejected.length)}.`;
+  const next = /default branch|current branch/.test(named.join(' '))
+    ? 'Make another branch the default one there: then it is deleted by itself.'
+    : 'Look at its branch protection and its hooks.';
+  return new RemoteError('rejected', diverged ? `${refused} ${diverged.message}` : refused, {
+    next: `${next} ${diverged?.next ?? 'All other refs are there.'}`,
+    said: [...new Set(rejected.flatMap(({ said }) => said))],
+  });
+}
+
+function divergence(git: RemoteGit, plan: PushPlan): RemoteError | undefined {
   if (plan.policy !== 'refuse' || plan.diverged.length === 0) return undefined;
   const named = plan.diverged.slice(0, 5).map(describeDivergence);
   return new RemoteError(
     'diverged',
-    `${url} has what was not pushed from here in ${counted(plan.diverged.length)}: ${listed(named, plan.diverged.length)}.`,
+    `${git.address.url} has what was not pushed from here in ${counted(plan.diverged.length)}: ${listed(named, plan.diverged.length)}.`,
     { next: 'Bring these commits into Fossil, or let the mirror overwrite or keep them.' },
   );
 }
