@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -125,6 +125,20 @@ test('a push of code leaves it, another run finds nothing to do, and a lost cach
   // What found nothing to do is no run.
   expect(await wikiRuns('folder')).toHaveLength(1);
 });
+
+test('what many changes of pages leave is joined: git slows down with each pack', async () => {
+  const [id] = query(fossilFile(), "SELECT value FROM config WHERE name = 'fossilrepo-id'");
+  const cache = join(forge.root, 'var/lib/fossilrepo/mirror', String(id?.['value']), 'wiki/git');
+  const packs = () => readdirSync(join(cache, 'objects/pack')).filter((name) => name.endsWith('.pack'));
+  const one = 'echo $n | git hash-object -w --stdin | git pack-objects -q objects/pack/pack';
+  must([], 'sh', '-c', `cd '${cache}' && for n in $(seq 30); do ${one}; done`);
+  expect(packs().length).toBeGreaterThan(30);
+  const before = Number(inGit(there, 'rev-list', '--count', branch));
+  wiki('commit', 'Start page', 'Third version\n');
+  expect(await sync('folder')).toMatchObject({ ok: true, parts: [{ part: 'wiki', did: '3 pages' }] });
+  expect(packs().length).toBeLessThan(10);
+  expect(Number(inGit(there, 'rev-list', '--count', branch))).toBe(before + 1);
+}, 60_000);
 
 test('a page that is deleted or shunned goes, one that waits for a moderator does not come', async () => {
   wiki('commit', 'secret/plan', '');

@@ -89,7 +89,7 @@ export function openHashes(folder: string) {
 }
 
 /** The packs that a Git repository has, with their sizes in bytes. */
-function packsIn(git: string): Map<string, number> {
+export function packsIn(git: string): Map<string, number> {
   const folder = join(git, 'objects/pack');
   return new Map(
     readdirSync(folder)

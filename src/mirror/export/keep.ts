@@ -7,7 +7,7 @@ import {
 } from '../../programs/git-cache.ts';
 import type { Run } from '../../system/run.ts';
 import { importRef } from './commits.ts';
-import { type Hashes, notePacks } from './hashes.ts';
+import { type Hashes, notePacks, packsIn } from './hashes.ts';
 
 const keepRef = (commit: string): string => `refs/fossil/keep/${commit}`;
 
@@ -41,6 +41,14 @@ export async function keepAlive(
   });
 }
 
+/** Joins packs when there are many: each import makes one. @returns whether it did */
+export async function joinPacks(run: Run, git: string): Promise<boolean> {
+  const packs = [...packsIn(git).keys()].filter((name) => name.endsWith('.pack'));
+  if (packs.length <= mostPacks) return false;
+  await run(gitJoinPacks(git));
+  return true;
+}
+
 /** Drops what nothing leads to any more, as after a restore or when something was shunned; joins packs when there are many. */
 export async function tidy(run: Run, git: string, hashes: Hashes): Promise<void> {
   if (hashes.isDropping()) {
@@ -56,8 +64,7 @@ export async function tidy(run: Run, git: string, hashes: Hashes): Promise<void>
       each('DELETE FROM dropping', [[]]);
       notePacks(each, git);
     });
-  } else if (hashes.packs().size > 3 * mostPacks) {
-    await run(gitJoinPacks(git));
+  } else if (await joinPacks(run, git)) {
     hashes.change((each) => notePacks(each, git));
   }
 }

@@ -12,6 +12,7 @@ import type { Repository } from '../../store/repositories.ts';
 import { readIfThere, writeAtomic } from '../../system/files.ts';
 import { start } from '../../system/stream.ts';
 import { identOf } from '../export/ident.ts';
+import { joinPacks } from '../export/keep.ts';
 import { cacheFolder } from '../export/place.ts';
 import { readWiki, type Wiki } from './read.ts';
 import { wikiRef, wikiStream } from './stream.ts';
@@ -57,6 +58,7 @@ export async function exportWiki(
       rmSync(folder, { recursive: true, force: true });
       return await importWiki(forge, row, folder, wiki, signal);
     });
+    await joinPacks(forge.run, folder);
     writeAtomic(noted, `${state} ${commit}`, 0o600);
     return { folder, commit, pages };
   });
