@@ -105,6 +105,37 @@ test('everything odd in a history comes as it is; pull requests and notes do not
   expect(events.find(({ comment }) => comment === 'late merge')?.['at']).toBe('1000000000');
 });
 
+test('files, folders and other repositories take each other’s place, and no file is lost', async () => {
+  const one = remote('vendored');
+  let at = 1_600_000_000;
+  const other = 'M 160000 0123456789012345678901234567890123456789 vendor';
+  const file = (path: string) => `M 100644 inline ${path}\ndata ${path.length}\n${path}`;
+  /** What is there goes, and this comes instead. */
+  const become = (...changes: string[]) => {
+    const head = `commit refs/heads/main\ncommitter Ann <ann@example.org> ${(at += 60)} +0000\ndata 1\nx`;
+    one.feed([head, 'from refs/heads/main^0', 'D vendor', ...changes, ''].join('\n'));
+  };
+  const folder = () => become(file('vendor/a.c'), file('vendor/lib/b.c'));
+  one.commit('main', 'start', { a: '1\n', 'vendor.txt': '1\n' });
+  become(other);
+  folder();
+  become(other);
+  const shown = await create('vendored', one.folder);
+  expect(compare(one, shown)).toEqual([]);
+  // The tree before is what Fossil says now.
+  folder();
+  expect(await pulled('vendored')).toMatchObject({ came: { checkins: 1 } });
+  expect(compare(one, shown)).toEqual([]);
+  become(file('vendor'));
+  folder();
+  become(file('vendor'));
+  become(other);
+  become(file('vendor'));
+  become(file('vendor/vendor'));
+  expect(await pulled('vendored')).toMatchObject({ came: { checkins: 6 } });
+  expect(compare(one, shown)).toEqual([]);
+});
+
 // An unpacked archive has none.
 test.runIf(existsSync(join(programHome, '.git')))(
   "this project's own history, in and out again",

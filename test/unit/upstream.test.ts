@@ -6,6 +6,7 @@ import { type Exported, readExport } from '../../src/mirror/upstream/export-stre
 import { fossilNames } from '../../src/mirror/upstream/names.ts';
 import { sourceForm, splitFossilUrl } from '../../src/mirror/upstream/source.ts';
 import { commentOf, userOf } from '../../src/mirror/upstream/texts.ts';
+import { trees } from '../../src/mirror/upstream/trees.ts';
 import { checkinText, controlText, harmless } from '../../src/mirror/upstream/write-artifact.ts';
 import { dueUpstreams, nextPull } from '../../src/plan/upstream.ts';
 import { readPull } from '../../src/programs/fossil.ts';
@@ -80,6 +81,33 @@ test('which branch a commit is on', () => {
   // What was only merged is where it was merged into.
   expect(of([{ name: 'trunk', commit: 'z' }])).toMatchObject({ y: 'trunk', x: 'trunk' });
   expect(of([{ name: 'trunk', commit: 'old' }])).toEqual({});
+});
+
+test('a tree after files, folders and other repositories took each other’s place, as git tells it', () => {
+  const kept = { hash: 'b0', flag: '' } as const;
+  const after = (before: readonly string[], ...changes: string[]) =>
+    trees(
+      new Map([['c', ['p']]]),
+      () => new Map([...before, 'vendor.c'].map((path) => [path, kept])),
+      (mark) => `b${mark}`,
+    )
+      .next(
+        'c',
+        changes.map((change) => {
+          const [what, path = ''] = change.split(' ');
+          return { path, to: what === 'M' ? { mode: '100644', mark: 1 } : undefined };
+        }),
+      )
+      .map(([path, { hash }]) => `${path} ${hash}`);
+  const folder = ['vendor/a', 'vendor/x/b'];
+  const left = 'vendor.c b0';
+  // Another repository is told as gone, and was in no tree.
+  expect(after([], 'M vendor/a', 'M vendor/x/b', 'D vendor')).toEqual([left, 'vendor/a b1', 'vendor/x/b b1']);
+  expect(after(folder, 'D vendor/a', 'D vendor/x/b', 'D vendor')).toEqual([left]);
+  expect(after(['vendor'], 'M vendor/a', 'D vendor')).toEqual([left, 'vendor/a b1']);
+  expect(after(['vendor'], 'D vendor')).toEqual([left]);
+  expect(after(folder, 'D vendor/a', 'D vendor/x/b', 'M vendor')).toEqual(['vendor b1', left]);
+  expect(after(folder, 'D vendor')).toEqual([left]);
 });
 
 describe('artifacts', () => {

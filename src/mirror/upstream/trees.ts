@@ -42,11 +42,11 @@ export function trees(
   return {
     next: (commit, changes) => {
       const tree = inherited(commit);
+      // What goes has to go first: git tells it after the files of a folder that takes its place, and of another repository nothing is here
+      // that could go instead of them. No path is told twice, and without -M and -C no rename or copy, for which the order would matter.
+      for (const { path, to } of changes) if (to === undefined) remove(tree, path);
       for (const { path, to } of changes) {
-        if (to === undefined) {
-          remove(tree, path);
-          continue;
-        }
+        if (to === undefined) continue;
         const hash = blobOf(to.mark);
         if (hash === undefined) throw new Error(`git fast-export does not say what ${path} is`);
         tree.set(path, { hash, flag: flagOf(to.mode) });
