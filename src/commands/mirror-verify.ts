@@ -1,7 +1,7 @@
 import { exitCodes, messageOf, OperatorError } from '../errors.ts';
 import { type Forge, withForge } from '../forge.ts';
 import { type VerifiedMirror, verifyMirrors, type VerifiedMirrors } from '../mirror/verify.ts';
-import { byLastVerified, type Mirrored } from '../mirror/verify-round.ts';
+import { byVerifyTurn, type Mirrored } from '../mirror/verify-round.ts';
 import type { GlobalOptions } from '../server.ts';
 import { mirrorsOf } from '../store/mirrors.ts';
 import { getRepository } from '../store/repositories.ts';
@@ -19,7 +19,7 @@ export async function mirrorVerify(
   if (names.length > 0 && sample !== undefined)
     throw new OperatorError('Name the repositories, or say --sample.', { exit: 'usage' });
   await withForge(options, async (forge) => {
-    const chosen = names.length > 0 ? byName(forge, names) : byLastVerified(forge).slice(0, sample);
+    const chosen = names.length > 0 ? byName(forge, names) : byVerifyTurn(forge).slice(0, sample);
     // One after the other: pushes need the processor and the disk, too.
     report(
       forge,

@@ -3,7 +3,7 @@ import { takeRound } from '../mirror/verify-round.ts';
 import { beside } from './beside.ts';
 import type { DailyVerification } from './verify-daily.ts';
 
-/** Compares some of the repositories that have mirrors with Git every day, those that were not for the longest time. */
+/** Compares some of the repositories that have mirrors with Git every day, those whose turn was longest ago. */
 export function verifyMirrorsDaily(
   forge: Pick<Forge, 'store' | 'paths'>,
   log: (text: string) => void,

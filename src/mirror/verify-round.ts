@@ -25,10 +25,11 @@ export function takeRound({ store }: Pick<Forge, 'store'>, now: number): number 
   return last === undefined ? 0 : Math.ceil(mirroredFiles(store).length / cycle);
 }
 
-/** All that have mirrors, the one that was verified longest ago first. */
-export function byLastVerified({ store }: Pick<Forge, 'store'>): Mirrored[] {
+/** All that have mirrors, the one whose turn was longest ago first, whatever came of it: what can't be verified keeps no other waiting. */
+export function byVerifyTurn({ store }: Pick<Forge, 'store'>): Mirrored[] {
   const groups = Map.groupBy(servedMirrors(store), ({ repository }) => repository);
-  const oldest = ({ mirrors }: Mirrored) => Math.min(...mirrors.map(({ verifiedAt }) => verifiedAt ?? 0));
+  const oldest = ({ mirrors }: Mirrored) =>
+    Math.min(...mirrors.map(({ verifyTriedAt }) => verifyTriedAt ?? 0));
   return [...groups]
     .flatMap(([id, mirrors]) => {
       const row = findRepositoryById(store, id);

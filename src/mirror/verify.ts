@@ -55,6 +55,8 @@ export async function verifyMirrors(
   sample?: number,
 ): Promise<VerifiedMirrors> {
   const begunAt = Date.now();
+  // Before anything can fail.
+  for (const { id } of mirrors) updateMirror(forge.store, id, { verifyTriedAt: begunAt });
   const stampNow = () => stampIfThere(join(forge.paths.data, row.file));
   const before = stampNow();
   const { cache, stamp, compared } = await withLock(forge.paths, `export-${row.id}`, patience, async () => {

@@ -44,6 +44,9 @@ export type Mirror = Tries & {
   /** When the restore was that took something away which had been pushed, and the instant whose state it brought back. */
   rewoundAt: number | null;
   rewoundTo: number | null;
+  /** When it was last to be verified, whatever came of it. */
+  verifyTriedAt: number | null;
+  /** When it was last verified with an answer, and what was wrong then. */
   verifiedAt: number | null;
   verifyError: string | null;
 };
@@ -70,19 +73,21 @@ const read = (row: Row): Mirror => ({
   checkins: integer(row, 'checkins'),
   rewoundAt: integerOrNull(row, 'rewound_at'),
   rewoundTo: integerOrNull(row, 'rewound_to'),
+  verifyTriedAt: integerOrNull(row, 'verify_tried_at'),
   verifiedAt: integerOrNull(row, 'verified_at'),
   verifyError: textOrNull(row, 'verify_error'),
 });
 
 /** The columns in the order of `valuesOf`. */
 const columns = `id, repository, name, url, main, branches, on_divergence, every_ms, tickets, wiki, user, sealed_credential,
-  public_key, host_keys, created_at, compared_at, stamp, checkins, rewound_at, rewound_to, verified_at, verify_error, ${triesColumns}`;
+  public_key, host_keys, created_at, compared_at, stamp, checkins, rewound_at, rewound_to, verify_tried_at, verified_at, verify_error,
+  ${triesColumns}`;
 
 const valuesOf = (one: Mirror) => [
   ...[one.id, one.repository, one.name, one.url, one.main, one.branches, one.onDivergence, one.everyMs],
   ...[Number(one.tickets), Number(one.wiki), one.user, one.sealedCredential, one.publicKey, one.hostKeys],
   ...[one.createdAt, one.comparedAt, one.stamp, one.checkins, one.rewoundAt, one.rewoundTo],
-  ...[one.verifiedAt, one.verifyError],
+  ...[one.verifyTriedAt, one.verifiedAt, one.verifyError],
   ...valuesOfTries(one),
 ];
 
@@ -94,6 +99,7 @@ export const untriedMirror = {
   checkins: 0,
   rewoundAt: null,
   rewoundTo: null,
+  verifyTriedAt: null,
   verifiedAt: null,
   verifyError: null,
 } as const;

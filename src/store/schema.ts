@@ -267,4 +267,9 @@ export const migrations: readonly string[] = [
   -- What lay in the repository's place before a restore.
   ALTER TABLE restore ADD COLUMN was TEXT NOT NULL DEFAULT 'whole' CHECK (was IN ('whole', 'damaged', 'missing'));
   `,
+  `
+  -- When a mirror was last to be verified, whatever came of it; verified_at is only of what came to an answer.
+  ALTER TABLE mirror ADD COLUMN verify_tried_at INTEGER;
+  UPDATE mirror SET verify_tried_at = verified_at;
+  `,
 ];

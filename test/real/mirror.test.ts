@@ -477,6 +477,34 @@ describe('two mirrors of one repository', () => {
     expect(refs(down)).toEqual(refs(up));
   });
 
+  test('one that can not be asked keeps no other from being verified, and is not said to have been', async () => {
+    // Whatever else there is has had its turn.
+    await forge.cli('mirror', 'verify');
+    for (const name of ['absent', 'present']) {
+      const folder = remote(name);
+      await create(name);
+      await forge.json('mirror', 'add', name, folder, '--name', 'there');
+      await eventually(() => isCurrent(name, 'there'), 60_000, `${name} is there`);
+    }
+    const away = join(forge.root, 'remotes/absent.git');
+    renameSync(away, `${away}.away`);
+    const sampled = async () => {
+      const { code, stdout } = await forge.cli('--json', 'mirror', 'verify', '--sample', '1');
+      const { results } = JSON.parse(stdout) as { results: { repository: string }[] };
+      return [code, ...results.map(({ repository }) => repository)];
+    };
+    expect([await sampled(), await sampled()]).toEqual([
+      [1, 'absent'],
+      [0, 'present'],
+    ]);
+    const verified = async (name: string) =>
+      (await forge.json<{ mirror: { verified: object | null } }>('mirror', 'show', name, 'there')).mirror
+        .verified;
+    expect(await verified('absent')).toBeNull();
+    expect(await verified('present')).toMatchObject({ ok: true });
+    for (const name of ['absent', 'present']) await forge.json('mirror', 'remove', name, 'there', '--yes');
+  });
+
   test('only the branches that were asked for, under the name that was, or one that Git can hold', async () => {
     const folder = await checkout(await create('some'));
     // As Git can hold them, and as it can't: not at all, not beside one another, not beside the name that trunk has there.

@@ -3,13 +3,15 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { pathsUnder } from '../../src/config/paths.ts';
 import type { Forge } from '../../src/forge.ts';
 import { noteFailure, noteSuccess } from '../../src/mirror/outcome.ts';
 import { sayDiffering } from '../../src/mirror/difference.ts';
 import { bringParts } from '../../src/mirror/parts.ts';
 import { RemoteError } from '../../src/mirror/remote/error.ts';
 import { rewoundBy } from '../../src/mirror/rewound.ts';
-import { byLastVerified, takeRound } from '../../src/mirror/verify-round.ts';
+import { verifyMirrors } from '../../src/mirror/verify.ts';
+import { byVerifyTurn, takeRound } from '../../src/mirror/verify-round.ts';
 import { updateMirrorPart } from '../../src/store/mirror-parts.ts';
 import { pushedRefs, setPushedRefs } from '../../src/store/mirror-refs.ts';
 import {
@@ -154,7 +156,7 @@ test('a restore is blamed for check-ins that are gone only when it came after th
   expect(rewoundBy({ store }, { ...made, okAt: endedAt - 1 }, refs, all)).toBeUndefined();
 });
 
-test('once a day it is time to verify a seventh of what has mirrors, what was verified longest ago first', () => {
+test('once a day it is time to verify a seventh of what has mirrors, whose turn was longest ago first', () => {
   const hour = 3_600_000;
   const begun = 500 * 24 * hour;
   // Not on the day that it begins, and without mirrors never.
@@ -162,10 +164,10 @@ test('once a day it is time to verify a seventh of what has mirrors, what was ve
   for (let n = 1; n <= 8; n++) {
     const of = repository(`r${n}`);
     for (const name of ['github', 'other'])
-      updateMirror(store, mirror(of, name).id, { verifiedAt: n === 5 ? null : (9 - n) * hour });
+      updateMirror(store, mirror(of, name).id, { verifyTriedAt: n === 5 ? null : (9 - n) * hour });
   }
   const late = mirror(repository('late'), 'github');
-  updateMirror(store, late.id, { verifiedAt: 9 * hour });
+  updateMirror(store, late.id, { verifyTriedAt: 9 * hour });
   // A second mirror of what was verified was never.
   mirror(late.repository, 'new');
   repository('unmirrored');
@@ -175,12 +177,27 @@ test('once a day it is time to verify a seventh of what has mirrors, what was ve
   ]);
   // A clock that was set back puts it off by a day at most.
   expect([0, 23].map((hours) => takeRound({ store }, begun + hours * hour))).toEqual([2, 0]);
-  const order = byLastVerified({ store }).map(({ row, mirrors }) => [row.name, mirrors.length]);
+  const order = byVerifyTurn({ store }).map(({ row, mirrors }) => [row.name, mirrors.length]);
   expect(order.slice(0, 2).toSorted()).toEqual([
     ['late', 2],
     ['r5', 2],
   ]);
   expect(order.slice(2).map(([name]) => name)).toEqual(['r8', 'r7', 'r6', 'r4', 'r3', 'r2', 'r1']);
+});
+
+test('a repository that can not be compared has had its turn, and is not taken for verified', async () => {
+  const paths = pathsUnder(folder);
+  for (const name of ['failing', 'other']) mirror(repository(name), 'github');
+  for (const next of ['failing', 'other']) {
+    const [first] = byVerifyTurn({ store });
+    expect(first?.row.name).toBe(next);
+    if (first === undefined) continue;
+    // Nothing of it is here.
+    await expect(verifyMirrors({ store, paths } as Forge, first.row, first.mirrors, 1)).rejects.toThrow(
+      'no such file',
+    );
+    expect(mirrorsOf(store, first.row.id)).toMatchObject([{ verifiedAt: null, verifyError: null }]);
+  }
 });
 
 test('a purged repository leaves nothing, nor does a removed mirror, and nothing is remembered of it afterwards', () => {

@@ -41,9 +41,9 @@ const written: readonly string[] = [
   `,
   `
   INSERT INTO mirror(id, repository, name, url, main, on_divergence, every_ms, tickets, wiki, sealed_credential, created_at, ok_at,
-    checkins, error, error_kind, failures, failing_since) VALUES
-    ('m1', 'r1', 'origin', 'https://git.example.org/demo.git', 'main', 'refuse', 900000, 0, 1, 'v1.x', 5, 6, 2, NULL, NULL, 0, NULL),
-    ('m2', 'r1', 'other', '/srv/demo.git', 'trunk', 'keep', 900000, 0, 0, NULL, 5, NULL, 0, 'gone', 'host', 3, 7);
+    checkins, error, error_kind, failures, failing_since, verified_at) VALUES
+    ('m1', 'r1', 'origin', 'https://git.example.org/demo.git', 'main', 'refuse', 900000, 0, 1, 'v1.x', 5, 6, 2, NULL, NULL, 0, NULL, 4),
+    ('m2', 'r1', 'other', '/srv/demo.git', 'trunk', 'keep', 900000, 0, 0, NULL, 5, NULL, 0, 'gone', 'host', 3, 7, NULL);
   INSERT INTO mirror_ref(mirror, ref, git, fossil, name) VALUES ('m1', 'refs/heads/main', 'g', 'f', 'trunk');
   INSERT INTO sync_run(id, mirror, at, why, error, refs, pushed, commits, bytes, took_ms) VALUES (2, 'm1', 6, 'push', NULL, '[]', 1, 2, 3, 4);
   `,
@@ -69,6 +69,9 @@ const written: readonly string[] = [
   `
   INSERT INTO restore(id, repository, kind, at, begun_at, ended_at, outcome, interrupted, undo_file, receipt, was) VALUES
     ('c', 'r1', 'restore', 1, 5, 6, 'done', 0, 'work/undo/c.fossil', 8, 'damaged');
+  `,
+  `
+  UPDATE mirror SET verify_tried_at = 9 WHERE id = 'm2';
   `,
 ];
 
@@ -140,7 +143,9 @@ test.each(versions)('a database of version %i is opened, and everything in it is
     ...(version >= 9 ? ['damaged'] : []),
   ]);
   expect(lastVerifications(store).size).toBe(since(3, 2));
-  expect(servedMirrors(store)).toHaveLength(since(4, 2));
+  expect(servedMirrors(store).map(({ verifyTriedAt }) => verifyTriedAt)).toEqual(
+    version < 4 ? [] : [4, version < 10 ? null : 9],
+  );
   expect(pushedRefs(store, 'm1')).toHaveLength(since(4, 1));
   expect(syncRuns(store, {}).map(({ part }) => part)).toEqual([
     ...(version >= 8 ? ['tickets'] : []),
@@ -168,5 +173,6 @@ test('what a version brought is never changed: servers have those tables', () =>
     '0b4cf86774776e6c',
     '7fa68c86ccff650b',
     '0cf7c2feb290c55e',
+    '98c3d448ae7a45a9',
   ]);
 });
