@@ -333,6 +333,15 @@ describe('files that are not as they should be', () => {
     expect(newerThan(beyond, 0).items).toHaveLength(newerThan(early, 0).items.length);
   });
 
+  test('who may do what stays at a restore: then only logins that come or go are told', () => {
+    const stays = { shunned: new Set<string>(), access: true };
+    const gone = spoilt('gone', "INSERT INTO user(login, cap) VALUES ('former', '')");
+    const users = (present: string) =>
+      inShort(differenceOf(present, early, stays)).filter((line) => line.includes('users'));
+    expect(users(gone)).toEqual(['lost users: former']);
+    expect(users(late)).toEqual(['gained users: leaver']);
+  });
+
   test('names that are not text are told apart', () => {
     const one = spoilt('bytes1', "INSERT INTO user(login, cap) VALUES (CAST(x'61ff' AS TEXT), 'o')");
     const two = spoilt('bytes2', "INSERT INTO user(login, cap) VALUES (CAST(x'61fe' AS TEXT), 'o')");
