@@ -5,7 +5,7 @@ import { forgetDue } from '../apply/due.ts';
 import { applySteps } from '../apply/apply.ts';
 import { firstConfig } from '../config/answers.ts';
 import { type Paths, pathsUnder, ownProgram } from '../config/paths.ts';
-import { OperatorError } from '../errors.ts';
+import { messageOf, OperatorError } from '../errors.ts';
 import { preflight, refuseUnless } from '../inspect/preflight.ts';
 import type { StorageCredentials } from '../secrets/storage.ts';
 import { type GlobalOptions, openServer, type Server, serverWith, stackOfServer } from '../server.ts';
@@ -58,7 +58,12 @@ export async function up(
     await Promise.race([once(judge, 'exit'), stopped]);
     const stack = keepRunning((name) => stackOfServer(openServer(options))[name], server.paths);
     const sealing = setInterval(() => void renewBundle(server), sealingPause);
-    const requests = isRoot() ? setInterval(() => takeOwnership(options), 1_000) : undefined;
+    const requests = isRoot()
+      ? setInterval(
+          untiring(() => takeOwnership(options)),
+          1_000,
+        )
+      : undefined;
     const proof = ownProcess(options, ['prove'], {});
     const syncing = syncOnRequest(server.paths, () => ownProcess(options, ['sync', '--due'], {}));
     try {
@@ -72,6 +77,21 @@ export async function up(
       rmSync(server.paths.up, { force: true });
     }
   });
+}
+
+/** Work that is done again and again: what it fails with is said once, and ends nothing else. */
+function untiring(work: () => void): () => void {
+  let said: string | undefined;
+  return () => {
+    try {
+      work();
+      said = undefined;
+    } catch (error) {
+      const problem = messageOf(error);
+      if (problem !== said) process.stderr.write(`${problem}\n`);
+      said = problem;
+    }
+  };
 }
 
 /** One of our commands in a process of its own: it gives up root, which we need to start parts again. */

@@ -4,6 +4,7 @@ import { EventEmitter } from 'node:events';
 import { join } from 'node:path';
 import { createConcurrently, Logger, LogOutput, RestartProcess } from 'concurrently';
 import type { Paths } from '../config/paths.ts';
+import { messageOf } from '../errors.ts';
 import { writeAtomic } from '../system/files.ts';
 import { commonGroup, findGroup, findUser, isRoot, serviceUsers } from '../system/identity.ts';
 import { cleanEnvironment } from '../system/run.ts';
@@ -30,10 +31,33 @@ export function keepRunning(partOf: (name: PartName) => Part, paths: Paths): Sta
   let stopping = false;
   endLeftovers(paths.root);
 
+  const say = (name: PartName, what: string) => process.stderr.write(`[${name}] ${what}\n`);
+  const known = new Map<PartName, Part>();
+  /** As it is to be today. While fossilrepo.yaml can't be read, as it was: a mistake in a file ends nothing that runs. */
+  const partNow = (name: PartName): Part => {
+    try {
+      known.set(name, partOf(name));
+    } catch (error) {
+      if (!known.has(name)) throw error;
+      say(name, `is started as before: ${messageOf(error)}`);
+    }
+    return known.get(name) as Part;
+  };
+
   const start = (name: PartName) => {
     // It had died a moment before we were asked to stop, and its pause is over.
-    if (stopping) return endedAtOnce();
-    const part = partOf(name);
+    if (stopping) return endedAtOnce(0);
+    try {
+      return launch(name);
+    } catch (error) {
+      // A full disk, say: tried again like one that ends at once.
+      say(name, `could not be started: ${messageOf(error)}`);
+      return endedAtOnce(1);
+    }
+  };
+
+  const launch = (name: PartName): EventEmitter => {
+    const part = partNow(name);
     const [file, ...args] = commandOf(part);
     const child = spawn(file, args, {
       env: environmentOf(part, paths),
@@ -48,7 +72,12 @@ export function keepRunning(partOf: (name: PartName) => Part, paths: Paths): Sta
     child.once('exit', () => signalGroup(child, 'SIGKILL'));
     if (child.pid !== undefined)
       record.parts[name] = { pid: child.pid, fingerprint: fingerprint(part, paths) };
-    writeAtomic(paths.up, JSON.stringify(record), 0o644);
+    try {
+      writeAtomic(paths.up, JSON.stringify(record), 0o644);
+    } catch (error) {
+      // It runs all the same; a second one beside it would find its port taken.
+      say(name, `runs, which could not be written down for other commands: ${messageOf(error)}`);
+    }
     return watched(child, () => stopping);
   };
 
@@ -100,10 +129,10 @@ function watched(child: ChildProcess, stopping: () => boolean): EventEmitter {
   return view;
 }
 
-/** What the supervisor sees of a part that is not started any more. */
-function endedAtOnce(): EventEmitter {
+/** What the supervisor sees of a part that is not started any more (0), or could not be (1). */
+function endedAtOnce(code: 0 | 1): EventEmitter {
   const view = Object.assign(new EventEmitter(), { pid: undefined, stdin: null, stdout: null, stderr: null });
-  setImmediate(() => view.emit('close', 0, null));
+  setImmediate(() => view.emit('close', code, null));
   return view;
 }
 

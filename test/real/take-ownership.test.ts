@@ -102,3 +102,18 @@ test('a request that is a folder or a link is none, and is cleared away without 
   expect(readdirSync(paths.requests)).toEqual([]);
   expect(ofFile(kept)).toBe('0:0 600');
 });
+
+test('one that the system keeps is named, and keeps no other one from being given', async () => {
+  const kept = rootsOwn(place('a-kept.fossil'));
+  const other = rootsOwn(place('b-other.fossil'));
+  await run({ argv: ['chattr', '+i', kept] });
+  try {
+    await expect(ask('a-kept.fossil', 'b-other.fossil')).rejects.toThrow(
+      /can't be given to its owner: .*EPERM/,
+    );
+    expect(ofFile(other)).toBe(`${service}:${service} 660`);
+    expect(readdirSync(paths.requests)).toEqual([]);
+  } finally {
+    await run({ argv: ['chattr', '-i', kept] });
+  }
+});

@@ -111,6 +111,22 @@ describe('fossilrepo up', () => {
     await eventually(isGreen, 20_000, 'green');
   });
 
+  test('a mistake in fossilrepo.yaml ends nothing that runs: what dies is started again as it was', async () => {
+    await eventually(isGreen, 30_000, 'green before');
+    const file = pathsUnder(forge.root).config;
+    const good = readFileSync(file, 'utf8');
+    const before = forge.pidOf('replication');
+    try {
+      writeFileSync(file, `${good}\nreplcia: {}\n`);
+      process.kill(before, 'SIGKILL');
+      await eventually(() => forge.pidOf('replication') !== before, 10_000, 'replication started again');
+      expect(forge.log()).toMatch(/^\[replication\] is started as before: .*replcia/m);
+    } finally {
+      writeFileSync(file, good);
+    }
+    await eventually(isGreen, 30_000, 'green again');
+  });
+
   test('ended while it still proves itself, it ends', async () => {
     await forge.stop();
     const before = forge.log().length;
