@@ -6,7 +6,7 @@ import { applySteps } from '../apply/apply.ts';
 import { firstConfig } from '../config/answers.ts';
 import { type Paths, pathsUnder, ownProgram } from '../config/paths.ts';
 import { messageOf, OperatorError } from '../errors.ts';
-import { preflight, refuseUnless } from '../inspect/preflight.ts';
+import { preflight, refuseUnless, warnOf, whenStarting } from '../inspect/preflight.ts';
 import type { StorageCredentials } from '../secrets/storage.ts';
 import { type GlobalOptions, openServer, type Server, serverWith, stackOfServer } from '../server.ts';
 import { keepRunning } from '../stack/keep-running.ts';
@@ -43,7 +43,13 @@ export async function up(
   const text =
     configText ??
     (existsSync(server.paths.config) ? readFileSync(server.paths.config, 'utf8') : firstConfig(isRoot()));
-  refuseUnless(await preflight({ ...server, processes: await server.supervisor.processes() }));
+  const found = await preflight({ ...server, processes: await server.supervisor.processes() });
+  const judged = existsSync(server.paths.database) ? whenStarting(found) : found;
+  refuseUnless(judged);
+  warnOf(
+    judged.filter((one) => !found.includes(one)),
+    server.out,
+  );
   await withLock(server.paths, 'up', 0, async () => {
     await withLock(server.paths, 'changes', 60_000, async () => {
       // Twice: Litestream's configuration needs the instance that the first round makes.

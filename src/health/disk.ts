@@ -1,4 +1,4 @@
-import { statfs } from 'node:fs/promises';
+import { stat, statfs } from 'node:fs/promises';
 import prettyBytes from 'pretty-bytes';
 import type { Finding } from './finding.ts';
 
@@ -22,4 +22,13 @@ export async function lookAtDisk(folder: string, title: string): Promise<Finding
       },
     ];
   return [];
+}
+
+/** The same for several folders: each disk once, under the first one's name. */
+export async function lookAtDisks(folders: readonly string[]): Promise<Finding[]> {
+  const disks = await Promise.all(
+    folders.map(async (folder) => ({ folder, disk: (await stat(folder)).dev })),
+  );
+  const first = disks.filter(({ disk }, index) => disks.findIndex((other) => other.disk === disk) === index);
+  return (await Promise.all(first.map(({ folder }) => lookAtDisk(folder, 'The disk of')))).flat();
 }

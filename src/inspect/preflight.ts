@@ -1,8 +1,9 @@
-import { existsSync, statfsSync } from 'node:fs';
+import { existsSync, statfsSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { totalmem } from 'node:os';
 import { dirname } from 'node:path';
 import prettyBytes from 'pretty-bytes';
+import { replicaPlace } from '../backup/location.ts';
 import type { Config } from '../config/config.ts';
 import type { Paths } from '../config/paths.ts';
 import { codeOf, messageOf, OperatorError } from '../errors.ts';
@@ -51,7 +52,7 @@ export async function preflight(subject: Subject): Promise<Preflight[]> {
   const { config, paths, run, thorough = false } = subject;
   return [
     judgeMemory(memoryOf(totalmem(), process.constrainedMemory())),
-    judgeDisk(freeFor(paths.data), paths.data),
+    ...disks(subject),
     ...authorityRoots(config),
     ...(await checkClock(config, run, thorough)),
     ...(isRoot() && paths.root === '/' ? accounts() : []),
@@ -72,6 +73,13 @@ export function refuseUnless(found: readonly Preflight[]): void {
     exit: 'check',
   });
 }
+
+/** What keeps a server from being made, but not one that has run from starting: it serves what it can, and its loop tells the rest. */
+const atFirst: ReadonlySet<string> = new Set(['memory', 'disk', 'names']);
+
+/** The same for a server that has run before. */
+export const whenStarting = (found: readonly Preflight[]): Preflight[] =>
+  found.map((one) => (one.verdict === 'refuse' && atFirst.has(one.what) ? { ...one, verdict: 'warn' } : one));
 
 /** Says what is only a warning. */
 export function warnOf(found: readonly Preflight[], out: Pick<Output, 'warn'>): void {
@@ -113,6 +121,20 @@ export function judgeDisk(free: number, folder: string): Preflight {
         message: `There is only ${message}.`,
         next: `Free at least ${prettyBytes(leastDisk)} there.`,
       };
+}
+
+/** Each disk that is written to, once. One that only has the replica may be small: that it can be written to is tried. */
+function disks({ config, paths }: Pick<Subject, 'config' | 'paths'>): Preflight[] {
+  const place = replicaPlace(config.replica);
+  const replica = place.kind === 'directory' ? [place.folder] : [];
+  const byDisk = Map.groupBy(
+    [paths.data, paths.state, ...replica],
+    (folder) => statSync(nearest(folder)).dev,
+  );
+  return [...byDisk.values()].map(([folder = '']): Preflight => {
+    const judged = judgeDisk(freeFor(folder), folder);
+    return judged.verdict === 'refuse' && folder === replica[0] ? { ...judged, verdict: 'warn' } : judged;
+  });
 }
 
 /** A certificate authority's own roots are a file of the operator's that no replica holds; without it no certificate is had. */

@@ -5,7 +5,7 @@ import { isBusy, messageOf, OperatorError } from '../errors.ts';
 import type { Forge } from '../forge.ts';
 import { bridgeFindings } from '../health/bridge.ts';
 import { ensureCanary, flyCanary } from '../health/canary.ts';
-import { lookAtDisk } from '../health/disk.ts';
+import { lookAtDisks } from '../health/disk.ts';
 import type { Finding } from '../health/finding.ts';
 import { type LoopState, writeLoopState } from '../health/loop-state.ts';
 import { probeParts } from '../health/parts.ts';
@@ -72,7 +72,7 @@ export function startLoop(forge: Forge, log: (text: string) => void): Loop {
   const look = async (): Promise<void> => {
     const [parts, disk, covered] = await Promise.all([
       probeParts(forge),
-      lookAtDisk(forge.paths.data, 'The disk of'),
+      lookAtDisks([forge.paths.data, forge.paths.state]),
       coverageNow(forge),
     ]);
     const findings = [

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { eventually, startForge } from './forge.ts';
@@ -31,4 +32,21 @@ test('the disk of the replica is full: red; when there is room again all is sent
   expect((await forge.cli('backup', 'now')).code).toBe(0);
   expect(pusher.lostLive()).toEqual([]);
   expect(await pusher.lostInReplica()).toEqual([]);
+});
+
+test('a server whose disk is nearly full starts again, and says so', async () => {
+  await using forge = await startForge();
+  await forge.json('repo', 'create', 'demo');
+  await forge.stop();
+  const data = join(forge.root, 'data');
+  const kept = `${data}.kept`;
+  execFileSync('cp', ['-a', data, kept]);
+  {
+    using disk = smallDisk({ at: data, megabytes: 64 });
+    execFileSync('cp', ['-a', `${kept}/.`, disk.folder]);
+    await forge.start();
+    expect(forge.log()).toMatch(/There is only [\d.]+ MB free for .*data/);
+    expect((await forge.cli('repo', 'verify', 'demo')).code).toBe(0);
+    await forge.stop();
+  }
 });
