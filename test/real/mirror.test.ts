@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { messageOf } from '../../src/errors.ts';
 import { type Person, newPerson, type Shown } from './client.ts';
 import { asForgesUser, eventually, startForge, type TestForge } from './forge.ts';
+import { pauseManagement } from './pause.ts';
 import { measured, processesOf } from './processes.ts';
 import { query } from './support/fossil-lab.ts';
 import { startSilent } from './support/git-servers.ts';
@@ -315,6 +316,29 @@ describe('a mirror in a folder', () => {
     await forge.json('sync', 'demo');
     expect(refs(there)['refs/heads/main']).toBe(ours);
     expect((await forge.cli('mirror', 'verify', 'demo')).code).toBe(0);
+  });
+
+  test('another repository that is put in its place is pushed nowhere', async () => {
+    const secret = await create('secret');
+    await push(await checkout(secret), 'secret.txt');
+    await eventually(() => isCurrent('demo', 'folder'), 60_000, 'it is current');
+    const { path } = await forge.json<Shown>('repo', 'show', 'demo');
+    const before = refs(there);
+    // Else it is moved away within moments.
+    const goOn = await pauseManagement(forge);
+    must('mv', path, `${path}.kept`);
+    must('cp', secret.path, path);
+    try {
+      const said = await forge.cli('sync', 'demo');
+      expect(said.code, said.stdout).toBe(1);
+      expect(said.stdout + said.stderr).toContain('Another repository was put in the place of demo');
+      expect((await forge.cli('sync', 'demo', '--dry-run')).stderr).toContain('Another repository was put');
+      expect(refs(there)).toEqual(before);
+    } finally {
+      must('mv', `${path}.kept`, path);
+      goOn();
+    }
+    expect((await forge.cli('sync', 'demo')).code).toBe(0);
   });
 
   test('goes back with a restore, forward with its undo, and says so', async () => {
