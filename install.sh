@@ -72,6 +72,13 @@ check_server() {
   for part in $required; do
     [ -e "$source/$part" ] || fail "$source/$part is missing: this is no whole copy of fossilrepo." 'Unpack the archive, or clone, again.'
   done
+  case $source/ in
+    "$home".new*) fail "$source is where a new release is put together." "Move it to another folder, and run install.sh there." ;;
+  esac
+  # A release is exchanged whole, and the former one deleted: a checkout, or what somebody else keeps there, would go with it.
+  if [ -n "$(ls -A "$home" 2>/dev/null)" ] && [ ! -e "$home/.release" ]; then
+    fail "$home exists and is no release that install.sh put there." "Move it away: mv $home ${home%/*}/fossilrepo-source; a checkout's install.sh runs there as well."
+  fi
   if [ -e "$link" ] || [ -L "$link" ]; then
     [ "$(readlink "$link" || true)" = "$home/bin/fossilrepo" ] ||
       fail "$link exists and is not fossilrepo's." "Move it away: mv $link $link.other"
@@ -199,6 +206,8 @@ put_program() {
   logged 'npm ci' npm_packages
   logged 'starting the new program' "$new/bin/fossilrepo" --version
   logged 'going live' go_live
+  # Whoever stood in the former release stands in a folder that is deleted.
+  cd "$PWD" 2>/dev/null || cd /
 }
 
 embedded_programs() { sed -n 's/^\([a-z][a-z0-9-]*\)==\([^ ]*\).*/\1 \2/p' "$source/embedded/server.txt" | paste -sd, | sed 's/,/, /g'; }

@@ -48,6 +48,18 @@ describe.each(suites)('install.sh on a fresh %s', (suite) => {
     expect(taken.code).toBe(1);
     expect(taken.stderr).toContain("/usr/local/bin/fossilrepo exists and is not fossilrepo's.");
 
+    const elsewhere = await guest.run(
+      'cp -a /srv/fossilrepo /opt/fossilrepo; mkdir /opt/fossilrepo/.git; cd /opt/fossilrepo; ./install.sh --yes',
+    );
+    expect(elsewhere.code).toBe(1);
+    expect(elsewhere.stderr).toContain('/opt/fossilrepo exists and is no release that install.sh put there.');
+    await guest.must('mv /opt/fossilrepo /opt/fossilrepo.new');
+    const within = await guest.run('/opt/fossilrepo.new/install.sh --yes');
+    expect(within.stderr).toContain('/opt/fossilrepo.new is where a new release is put together.');
+    await guest.must(
+      'test -d /opt/fossilrepo.new/.git -a -d /opt/fossilrepo.new/test; rm -r /opt/fossilrepo.new',
+    );
+
     // A shell of a 32-bit personality: pip would find no program for it.
     const narrow = await guest.run(`setarch linux32 ${install} --yes`);
     expect(narrow.code).toBe(1);
@@ -142,6 +154,14 @@ describe.each(suites)('install.sh on a fresh %s', (suite) => {
     expect(ran.stderr).toContain('error: starting the new program failed');
     expect(lines(await guest.must('fossilrepo --version'))).toEqual([ownVersion]);
     await guest.must(`${install} --bootstrap-only`);
+  });
+
+  test('its own copy mends it, run from within', async () => {
+    const ran = await guest.run(
+      'cd /opt/fossilrepo; rm -r node_modules; ./install.sh --bootstrap-only && test -d /opt/fossilrepo/node_modules',
+    );
+    expect(ran.code, ran.stderr).toBe(0);
+    expect(lines(await guest.must('cd /opt/fossilrepo; fossilrepo --version'))).toEqual([ownVersion]);
   });
 
   test('waits for the locks that the server’s own timers hold', async () => {
