@@ -25,7 +25,7 @@ export function describeFormer(former: FormerServer, owner: Owner, at: Date | nu
     `replica       ${url}: all that is in it stays, and it goes on here; ${owner.hostname} writes there no more`,
     secrets
       ? `secrets       as of ${showInstant(secrets.sealedAt)}: ${secrets.bundle.files.length} files`
-      : 'secrets       none: everybody gets a new access token, and certificates are made anew',
+      : 'secrets       none: everybody gets a new access token, and certificates are made anew. Those in the replica are deleted as soon as there are new ones, so that no former key opens them any more',
     `takes about   ${time}`,
     ...(former.marked
       ? []
