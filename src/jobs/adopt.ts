@@ -14,7 +14,12 @@ import { readRepository, setIdentity } from '../repos/file.ts';
 import { problemWithName } from '../repos/names.ts';
 import { sanitise } from '../repos/sanitise.ts';
 import { addEvent } from '../store/events.ts';
-import { findRepositoryById, insertRepository, listRepositories } from '../store/repositories.ts';
+import {
+  findRepository,
+  findRepositoryById,
+  insertRepository,
+  listRepositories,
+} from '../store/repositories.ts';
 import { reject } from './reject.ts';
 
 /** A whole repository may still be written to by whoever made it, or its log may follow: for so long nothing changed. Milliseconds. */
@@ -38,7 +43,9 @@ const beside = /-(wal|shm|journal)$/;
  */
 export function findStrangers({ paths, store }: Pick<Forge, 'paths' | 'store'>): string[] {
   const rows = listRepositories(store, { hidden: true });
-  const known = new Set(rows.flatMap((row) => [row.file, placeOf(row)]));
+  // Where a command was killed the file may have moved on already; else what lies in its new place is in its way.
+  const moved = (file: string) => !existsSync(join(paths.data, file));
+  const known = new Set(rows.flatMap((row) => (moved(row.file) ? [row.file, placeOf(row)] : [row.file])));
   const entries = readdirSync(paths.repos, { withFileTypes: true });
   const here = new Set([...known, ...entries.map(({ name }) => `repos/${name}`)]);
   return entries
@@ -162,6 +169,14 @@ async function adoptOrReject(forge: Forge, fileName: string): Promise<void> {
   if (existsSync(join(forge.paths.repos, `${fileName}-journal`))) return;
   if (problem) {
     reject(forge, fileName, problem.message);
+    return;
+  }
+  if (findRepository(forge.store, name)) {
+    reject(
+      forge,
+      fileName,
+      `it lies in the place of the repository ${name}, whose own file is not there yet.`,
+    );
     return;
   }
   try {

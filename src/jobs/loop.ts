@@ -60,6 +60,7 @@ export function startLoop(forge: Forge, log: (text: string) => void): Loop {
   const startedAt = new Date().toISOString();
   const mirrors = verifyMirrorsDaily(forge, log);
   const unread = new Map<string, Unread>();
+  const unfinished = new Map<string, Finding>();
   let turn = 0;
   let mendedAt = -Infinity;
   let clearedAt = -Infinity;
@@ -110,7 +111,7 @@ export function startLoop(forge: Forge, log: (text: string) => void): Loop {
   };
 
   const mendEach = async (): Promise<Finding[]> => [
-    ...(await guarded('server', () => mend(forge, tries, highWater))),
+    ...(await guarded('server', () => mend(forge, tries, highWater, unfinished))),
     ...(await guarded('replica', guard)),
     ...(await guarded('adoption', () => adoptStrangers(forge, findStrangers(forge), Date.now()))),
     ...(await guarded('folders', () => Promise.resolve(strayFolders(forge)))),

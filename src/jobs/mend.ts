@@ -11,7 +11,7 @@ import type { Finding } from '../health/finding.ts';
 import { placeOf } from '../plan/repository.ts';
 import { endCreation } from '../repos/create.ts';
 import { idOfFile } from '../repos/file.ts';
-import { settle } from '../repos/change.ts';
+import { settle, settlingOf } from '../repos/change.ts';
 import { UnreadableError } from '../repos/open.ts';
 import { settleAsides } from '../repos/restore/aside.ts';
 import { settleRestores } from '../repos/restore/settle.ts';
@@ -27,16 +27,18 @@ import { mendStuck } from './stuck.ts';
 /**
  * Brings everything that is derived back to what the management database says: unfinished commands, marks for the edge, what Litestream
  * replicates. The caller holds the `changes` lock, so that no command is at work.
+ * @param unfinished what was found at former looks of commands that can't be finished, by the repository's id; it is kept up to date
  * @returns what could not be mended
  */
 export async function mend(
   forge: Forge,
   backoff: Backoff,
   highWater: Pick<HighWaterKeeper, 'forget'>,
+  unfinished: Map<string, Finding>,
 ): Promise<Finding[]> {
   const findings = unsettled(forge);
   settleAsides(forge);
-  findings.push(...(await finishCommands(forge, backoff)));
+  findings.push(...(await finishCommands(forge, backoff, unfinished)));
   const rows = listRepositories(forge.store, { hidden: true }).filter(({ state }) => state === 'active');
   findings.push(...missingFiles(forge, rows));
   mendMarks(forge, rows);
@@ -76,20 +78,28 @@ function mendConfiguration(forge: Forge): Finding[] {
 }
 
 /** What killed commands left. */
-async function finishCommands(forge: Forge, backoff: Backoff): Promise<Finding[]> {
-  const findings: Finding[] = [];
-  for (const row of allRepositories(forge.store)) {
+async function finishCommands(
+  forge: Forge,
+  backoff: Backoff,
+  unfinished: Map<string, Finding>,
+): Promise<Finding[]> {
+  const rows = allRepositories(forge.store);
+  for (const id of unfinished.keys()) if (!rows.some((row) => row.id === id)) unfinished.delete(id);
+  for (const row of rows) {
     const cause = `finish ${row.id}`;
     try {
       if (row.state === 'creating') {
         await endCreation(forge, row);
         note(forge, `a creation of ${row.name} that was killed was brought to an end`);
-      } else if (backoff.due(cause)) {
-        if (await settle(forge, row)) note(forge, `an unfinished command on ${row.name} was finished`, row);
-        backoff.clear(cause);
+      } else if (settlingOf(forge, row).length > 0) {
+        if (!backoff.due(cause)) continue;
+        await settle(forge, row);
+        note(forge, `an unfinished command on ${row.name} was finished`, row);
       }
+      backoff.clear(cause);
+      unfinished.delete(row.id);
     } catch (error) {
-      findings.push({
+      unfinished.set(row.id, {
         level: 'red',
         about: row.name,
         what: `A command on ${row.name} was begun and can't be finished: ${messageOf(error)}`,
@@ -97,7 +107,7 @@ async function finishCommands(forge: Forge, backoff: Backoff): Promise<Finding[]
       });
     }
   }
-  return findings;
+  return [...unfinished.values()];
 }
 
 const missingFiles = ({ paths }: Forge, rows: readonly Repository[]): Finding[] =>

@@ -14,9 +14,10 @@ import {
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { programHome } from '../../src/config/paths.ts';
+import { pathsUnder, programHome } from '../../src/config/paths.ts';
 import { type Person, newPerson, type Shown } from './client.ts';
 import { eventually, startForge, type TestForge } from './forge.ts';
+import { pauseManagement } from './pause.ts';
 import { query } from './support/fossil-lab.ts';
 
 let forge: TestForge;
@@ -279,4 +280,30 @@ test("another repository's file that is put over a live name is moved away, and 
   expect(existsSync(place('covered.fossil'))).toBe(false);
   const gone = await fetch(`http://localhost:${forge.ports.repositories}/covered/index`);
   expect(gone.status).toBe(404);
+});
+
+test('what is in the way of a rename that was killed is told until it is gone; a file is moved away by itself', async () => {
+  const { id, path } = await forge.json<Shown>('repo', 'create', 'before');
+  const code = query(path, "SELECT value FROM config WHERE name = 'project-code'");
+  const goOn = await pauseManagement(forge);
+  const rename = `UPDATE repository SET name = 'after' WHERE id = '${id}' RETURNING 1`;
+  expect(query(pathsUnder(forge.root).database, rename)).toHaveLength(1);
+  asServer('mkdir', place('after.fossil'));
+  goOn();
+  const isTold = async () => (await events()).includes("A command on after was begun and can't be finished");
+  await eventually(isTold, 20_000, 'it is told');
+  // Between its tries, too.
+  for (let look = 0; look < 5; look++) {
+    await sleep(1_000);
+    expect(await isTold()).toBe(true);
+  }
+  asServer('rmdir', place('after.fossil'));
+  asServer('mv', make('in-the-way.fossil'), place('after.fossil'));
+  await eventually(
+    () => rejected().some((name) => name.endsWith('-after.fossil')),
+    20_000,
+    'what is in the way is moved away',
+  );
+  await eventually(async () => !(await isTold()), 60_000, 'the rename is finished');
+  expect(query(place('after.fossil'), "SELECT value FROM config WHERE name = 'project-code'")).toEqual(code);
 });
