@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Bringing, readBringing } from '../apply/bringing.ts';
 import type { ReplicaSource } from '../backup/fetch.ts';
@@ -39,6 +39,9 @@ export type FromFlags = Answers & {
 
 /** How long after its last heartbeat a server counts as running: it says so every minute. Milliseconds. */
 export const alive = 75_000;
+
+/** So many files that are in the way are named. */
+const named = 3;
 
 /** A server that can be brought back, and all that is needed for it. */
 export type Found = {
@@ -83,7 +86,10 @@ export async function findFormer(
       exit: 'usage',
     });
   if (begun) refuseAnother(begun, owner);
-  if (begun === undefined && isHere(paths, owner.instance)) return undefined;
+  if (begun === undefined) {
+    if (isHere(paths, owner.instance)) return undefined;
+    refuseLeft(paths);
+  }
   const here = thisOwner({ instance: owner.instance, root: paths.root, generation: owner.generation });
   // Another machine may have the same id; the same start of it, no other one.
   const mine = isSameMachine(owner, here) && (begun !== undefined || owner.boot === here.boot);
@@ -166,6 +172,26 @@ function isHere(paths: Paths, instance: string): boolean {
     next: 'Bring the server back on a machine of its own, or fossilrepo uninstall --purge first.',
     exit: 'usage',
   });
+}
+
+/** Of a run that goes on, what is in its place is that run's own. Before the first one it is of nobody knows when: it would pass for brought back. */
+function refuseLeft(paths: Paths): void {
+  const left = [paths.repos, paths.trash].flatMap((folder) =>
+    existsSync(folder)
+      ? readdirSync(folder)
+          .filter((name) => /\.fossil(-wal|-shm|-journal)?$/.test(name))
+          .map((name) => join(folder, name))
+      : [],
+  );
+  if (left.length === 0) return;
+  const more = left.length > named ? ` and ${left.length - named} more` : '';
+  throw new OperatorError(
+    `There are repositories on this machine already, and what comes from the replica goes there: ${left.slice(0, named).join(', ')}${more}.`,
+    {
+      next: `Move all that ends in .fossil, and what SQLite keeps beside it (-wal, -shm, -journal), out of ${paths.repos} and ${paths.trash}, and run the command again. When the server is back, a file that is put into ${paths.repos} under a free name is adopted.`,
+      exit: 'usage',
+    },
+  );
 }
 
 function refuseAlive(owner: Owner): void {

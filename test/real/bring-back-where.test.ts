@@ -1,0 +1,74 @@
+import {
+  chownSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { noteBringing } from '../../src/apply/bringing.ts';
+import { pathsUnder } from '../../src/config/paths.ts';
+import { instanceId, openStore } from '../../src/store/store.ts';
+import { startForge, type TestForge } from './forge.ts';
+
+/** A server that is gone. */
+let former: TestForge;
+let replica: string;
+let recoveryKey: string;
+
+beforeAll(async () => {
+  former = await startForge();
+  await former.json('repo', 'create', 'early');
+  expect((await former.cli('backup', 'now')).code).toBe(0);
+  [, recoveryKey = ''] = /The recovery key is (AGE-SECRET-KEY-1\S+)/.exec(former.log()) ?? [];
+  await former.stop();
+  replica = join(former.root, 'var/backups/fossilrepo');
+  // It burnt a while ago: nobody is waited for.
+  const file = ownerFile();
+  const owner = JSON.parse(readFileSync(file, 'utf8')) as object;
+  writeFileSync(file, JSON.stringify({ ...owner, heartbeat: new Date(Date.now() - 300_000).toISOString() }));
+});
+afterAll(() => former[Symbol.asyncDispose]());
+
+const ownerFile = () => join(replica, 'owner.json');
+
+/** Gives something to the user that forges run as. */
+function giveTo(forge: TestForge, ...paths: string[]): void {
+  const { uid, gid } = statSync(forge.root);
+  for (const path of paths) chownSync(path, uid, gid);
+}
+
+/** What brings the server back on a bare machine. */
+function installOn(forge: TestForge, ...more: string[]): string[] {
+  const key = join(forge.root, 'key');
+  writeFileSync(key, recoveryKey, { mode: 0o600 });
+  giveTo(forge, key);
+  return ['install', '--from', `file://${replica}`, '--recovery-key', key, '--yes', ...more];
+}
+
+test('is refused before anything is touched where files of repositories lie already; its own are none', async () => {
+  await using bare = await startForge({ bare: true });
+  const paths = pathsUnder(bare.root);
+  for (const folder of [paths.repos, paths.trash]) mkdirSync(folder, { recursive: true });
+  const left = join(paths.repos, 'early.fossil');
+  copyFileSync(join(former.root, 'data/repos/early.fossil'), left);
+  writeFileSync(join(paths.trash, 'log.fossil-wal'), '');
+  giveTo(bare, paths.data, paths.repos, paths.work, paths.trash, left);
+  const owner = readFileSync(ownerFile(), 'utf8');
+  // Taken, it would go on running.
+  const said = await bare.stopped(30_000, ...installOn(bare, '--takeover'));
+  expect(said.code, said.stderr).toBe(2);
+  expect(said.stderr).toContain(`goes there: ${left}, ${join(paths.trash, 'log.fossil-wal')}.`);
+  expect(said.stderr).toContain('Move all that ends in .fossil');
+  expect(readFileSync(ownerFile(), 'utf8')).toBe(owner);
+  for (const touched of [paths.database, paths.config, paths.record])
+    expect(existsSync(touched), touched).toBe(false);
+  // As after a run that was killed.
+  using store = openStore(pathsUnder(former.root));
+  noteBringing(paths, { from: `file://${replica}`, instance: instanceId(store), at: null });
+  const again = await bare.cli(...installOn(bare, '--dry-run'));
+  expect(again.code, again.stderr).toBe(0);
+});
