@@ -20,6 +20,7 @@ import { readRecoveryKey, readStorageKeys, storedKeys } from '../secrets/given.t
 import { recipientOf } from '../secrets/bundle/format.ts';
 import type { StorageCredentials } from '../secrets/storage.ts';
 import { type GlobalOptions, type Server, serverWith } from '../server.ts';
+import { readBrought } from '../store/brought.ts';
 import { knownInstance, openStore } from '../store/store.ts';
 import { readIfThere, withTemporaryFolder } from '../system/files.ts';
 import { parseInstant, showInstant } from '../system/instant.ts';
@@ -87,7 +88,11 @@ export async function findFormer(
     });
   if (begun) refuseAnother(begun, owner);
   if (begun === undefined) {
-    if (isHere(paths, owner.instance)) return undefined;
+    if (isHere(paths, owner.instance)) {
+      refuseOtherInstant(paths, at);
+      reading.out.warn(`This server is here already: nothing was brought back from ${store.describe}.`);
+      return undefined;
+    }
     refuseLeft(paths);
   }
   const here = thisOwner({ instance: owner.instance, root: paths.root, generation: owner.generation });
@@ -170,6 +175,17 @@ function isHere(paths: Paths, instance: string): boolean {
   if (here === undefined || here === instance) return here !== undefined;
   throw new OperatorError('There is another forge on this machine already.', {
     next: 'Bring the server back on a machine of its own, or fossilrepo uninstall --purge first.',
+    exit: 'usage',
+  });
+}
+
+/** What is here would stay as it is. A run that was killed when all was in its place is run again with its instant, and goes on. */
+function refuseOtherInstant(paths: Paths, at: Date | undefined): void {
+  if (at === undefined) return;
+  using store = openStore(paths);
+  if (readBrought(store)?.at === at.toISOString()) return;
+  throw new OperatorError(`This server is here already: install does not bring it to ${showInstant(at)}.`, {
+    next: `fossilrepo restore --all --at ${at.toISOString()} brings its repositories back to then. For a machine that is to be made anew: fossilrepo uninstall --purge first.`,
     exit: 'usage',
   });
 }

@@ -22,6 +22,7 @@ import { newToken } from '../secrets/passwords.ts';
 import { seal } from '../secrets/seal.ts';
 import { parseStorageCredentials, type StorageCredentials } from '../secrets/storage.ts';
 import type { GlobalOptions, Server } from '../server.ts';
+import { noteBrought } from '../store/brought.ts';
 import { listMembers, updateMember } from '../store/members.ts';
 import { openStore, putInPlace } from '../store/store.ts';
 import { withTemporaryFolder } from '../system/files.ts';
@@ -151,9 +152,10 @@ async function bringAll({ root }: GlobalOptions): Promise<z.output<typeof brough
   return broughtAnswer.parse(JSON.parse(said));
 }
 
-function noteOwnership({ server: { paths, config }, me, former }: Found): void {
+function noteOwnership({ server: { paths, config }, me, at, former }: Found): void {
   using store = openStore(paths, { create: false });
   noteBroughtBack(store, config.replica, me.generation);
+  noteBrought(store, { at: at?.toISOString() ?? null });
   if (former.secrets) noteShown(store, former.secrets.recipient);
 }
 

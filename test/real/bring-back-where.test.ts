@@ -8,6 +8,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { noteBringing } from '../../src/apply/bringing.ts';
 import { pathsUnder } from '../../src/config/paths.ts';
@@ -17,11 +18,16 @@ import { startForge, type TestForge } from './forge.ts';
 /** A server that is gone. */
 let former: TestForge;
 let replica: string;
+let mark: Date;
 let recoveryKey: string;
 
 beforeAll(async () => {
   former = await startForge();
   await former.json('repo', 'create', 'early');
+  expect((await former.cli('backup', 'now')).code).toBe(0);
+  await sleep(1_500);
+  mark = new Date();
+  await sleep(1_500);
   expect((await former.cli('backup', 'now')).code).toBe(0);
   [, recoveryKey = ''] = /The recovery key is (AGE-SECRET-KEY-1\S+)/.exec(former.log()) ?? [];
   await former.stop();
@@ -71,4 +77,23 @@ test('is refused before anything is touched where files of repositories lie alre
   noteBringing(paths, { from: `file://${replica}`, instance: instanceId(store), at: null });
   const again = await bare.cli(...installOn(bare, '--dry-run'));
   expect(again.code, again.stderr).toBe(0);
+});
+
+test('where the server is here already, another instant is refused, and without one it is said that nothing comes back', async () => {
+  await using bare = await startForge({ bare: true });
+  const at = ['--at', mark.toISOString()];
+  await bare.start(...installOn(bare, ...at));
+  await bare.stop();
+  const other = new Date(mark.getTime() + 500);
+  const said = await bare.stopped(30_000, ...installOn(bare, '--at', other.toISOString()));
+  expect(said.code, said.stderr).toBe(2);
+  expect(said.stderr).toContain('This server is here already');
+  expect(said.stderr).toContain(`fossilrepo restore --all --at ${other.toISOString()}`);
+  expect(said.stderr).toContain('uninstall --purge');
+  // One that was killed at its very end is run again like this.
+  await bare.start(...installOn(bare, ...at));
+  await bare.stop();
+  const dry = await bare.cli(...installOn(bare, '--dry-run'));
+  expect(dry.code, dry.stderr).toBe(0);
+  expect(dry.stderr).toContain(`This server is here already: nothing was brought back from ${replica}.`);
 });
