@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chownSync, copyFileSync, mkdirSync, statSync } from 'node:fs';
+import { chownSync, copyFileSync, existsSync, mkdirSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { text as textOf } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -14,6 +14,7 @@ import { heartbeatAge, noticing, takeOver } from '../backup/owner.ts';
 import { pathsUnder, ownProgram } from '../config/paths.ts';
 import { exitCodes, OperatorError } from '../errors.ts';
 import { describeFormer } from '../plan/describe-former.ts';
+import { placeOf } from '../plan/repository.ts';
 import type { Bundle } from '../secrets/bundle/format.ts';
 import { placeBundle } from '../secrets/bundle/place.ts';
 import { keepRecipient, noteShown, readRecovery } from '../secrets/bundle/recovery.ts';
@@ -24,6 +25,7 @@ import { parseStorageCredentials, type StorageCredentials } from '../secrets/sto
 import type { GlobalOptions, Server } from '../server.ts';
 import { noteBrought } from '../store/brought.ts';
 import { listMembers, updateMember } from '../store/members.ts';
+import { allRepositories } from '../store/repositories.ts';
 import { openStore, putInPlace } from '../store/store.ts';
 import { withTemporaryFolder } from '../system/files.ts';
 import { isRoot, requireOwner, serviceUsers } from '../system/identity.ts';
@@ -64,6 +66,12 @@ export async function installFrom(options: GlobalOptions, flags: FromFlags): Pro
   endBringing(paths);
   const told = `${brought.repositories} of ${brought.repositories + brought.failed.length} repositories are back.`;
   server.out.say(told);
+  if (at && brought.failed.length > 0) {
+    const names = brought.failed.map(({ name }) => name).join(' ');
+    server.out.say(
+      `The others to the same instant, when what is said above is mended: fossilrepo restore ${names} --at ${at.toISOString()}`,
+    );
+  }
   if (brought.failed.length > 0) process.exitCode = exitCodes.partly;
   const { configText, keys } = found;
   if (server.supervisor.kind === 'foreground') {
@@ -155,7 +163,8 @@ async function bringAll({ root }: GlobalOptions): Promise<z.output<typeof brough
 function noteOwnership({ server: { paths, config }, me, at, former }: Found): void {
   using store = openStore(paths, { create: false });
   noteBroughtBack(store, config.replica, me.generation);
-  noteBrought(store, { at: at?.toISOString() ?? null });
+  const missing = allRepositories(store).filter((row) => !existsSync(join(paths.data, placeOf(row))));
+  noteBrought(store, { at: at?.toISOString() ?? null, missing: missing.map(({ id }) => id) });
   if (former.secrets) noteShown(store, former.secrets.recipient);
 }
 

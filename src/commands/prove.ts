@@ -12,7 +12,7 @@ import type { RecoveryKey } from '../secrets/bundle/format.ts';
 import { firstRecoveryKey, noteShown } from '../secrets/bundle/recovery.ts';
 import { type GlobalOptions, openServer } from '../server.ts';
 import { withLock } from '../system/locks.ts';
-import { untilWritten } from '../system/output.ts';
+import { type Output, untilWritten } from '../system/output.ts';
 import { renewBundle } from './seal-bundle.ts';
 
 /** How long a fresh server may take until all parts answer, the first certificate included. Milliseconds. */
@@ -41,9 +41,14 @@ export async function prove(
     await report(forge, recoveryKey, also, next);
     await bringBundle(forge);
     if (recoveryKey !== undefined) await untilLooked(forge);
-    for (const { what, next } of findings) forge.out.warn(`${what} ${next}`);
-    if (findings.length > 0) process.exitCode = exitCodes.check;
+    answerFindings(forge.out, findings);
   });
+}
+
+/** What is still wrong, and exit code 4; that some repositories are not back (6) says more than that status is red with them. */
+export function answerFindings(out: Pick<Output, 'warn'>, findings: readonly Finding[]): void {
+  for (const { what, next } of findings) out.warn(`${what} ${next}`);
+  if (findings.length > 0) process.exitCode ??= exitCodes.check;
 }
 
 /** The loop has to see it, too: `status` right after an install is green. @returns what is still wrong when patience ends */

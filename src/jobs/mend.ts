@@ -17,8 +17,15 @@ import { settleAsides } from '../repos/restore/aside.ts';
 import { settleRestores } from '../repos/restore/settle.ts';
 import { markRoute } from '../repos/marks.ts';
 import { restoreLitestreamTables } from '../repos/litestream-tables.ts';
+import { type Brought, noteBrought, readBrought } from '../store/brought.ts';
 import { addEvent } from '../store/events.ts';
-import { allRepositories, listRepositories, type Repository } from '../store/repositories.ts';
+import {
+  allRepositories,
+  findRepositoryById,
+  listRepositories,
+  type Repository,
+} from '../store/repositories.ts';
+import type { Store } from '../store/store.ts';
 import type { Backoff } from './backoff.ts';
 import type { HighWaterKeeper } from './high-water.ts';
 import { reject } from './reject.ts';
@@ -110,15 +117,28 @@ async function finishCommands(
   return [...unfinished.values()];
 }
 
-const missingFiles = ({ paths }: Forge, rows: readonly Repository[]): Finding[] =>
-  rows
-    .filter(({ file }) => !existsSync(join(paths.data, file)))
-    .map(({ name, file }) => ({
-      level: 'red',
-      about: name,
-      what: `The file of ${name} is gone: ${join(paths.data, file)}.`,
-      next: `Put it back from where it was moved to, or bring it back from the replica: fossilrepo restore ${name} --at now`,
-    }));
+function missingFiles({ paths, store }: Forge, rows: readonly Repository[]): Finding[] {
+  const gone = rows.filter(({ file }) => !existsSync(join(paths.data, file)));
+  const brought = readBrought(store);
+  if (brought) forgetFound(store, brought, gone);
+  // What never came back with a server that is as of an instant belongs to that instant; what was lost since, to now.
+  const instant = ({ id }: Repository): string =>
+    brought?.missing.includes(id) === true ? (brought.at ?? 'now') : 'now';
+  return gone.map((row) => ({
+    level: 'red',
+    about: row.name,
+    what: `The file of ${row.name} is gone: ${join(paths.data, row.file)}.`,
+    next: `Put it back from where it was moved to, or bring it back from the replica: fossilrepo restore ${row.name} --at ${instant(row)}`,
+  }));
+}
+
+/** One that came back after all is as any other from then on. */
+function forgetFound(store: Store, brought: Brought, gone: readonly Repository[]): void {
+  const missing = brought.missing.filter(
+    (id) => gone.some((row) => row.id === id) || findRepositoryById(store, id)?.state === 'trashed',
+  );
+  if (missing.length < brought.missing.length) noteBrought(store, { ...brought, missing });
+}
 
 /** A name is routed when it is served, and closed only while somebody works on it: nobody does, since we hold the lock. */
 function mendMarks(forge: Forge, rows: readonly Repository[]): void {

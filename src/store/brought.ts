@@ -4,6 +4,8 @@ import { getSetting, setSetting, type Store } from './store.ts';
 const brought = z.object({
   /** The instant to which all was brought back; null: the newest state of each. */
   at: z.iso.datetime().nullable(),
+  /** The repositories that could not be brought back then, by their ids. */
+  missing: z.array(z.string()),
 });
 
 /** How this server was brought back from its replica the last time. */

@@ -1,10 +1,14 @@
+import { execFileSync } from 'node:child_process';
 import {
   chownSync,
   copyFileSync,
   existsSync,
   mkdirSync,
   readFileSync,
+  rmSync,
   statSync,
+  truncateSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -13,17 +17,21 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { noteBringing } from '../../src/apply/bringing.ts';
 import { pathsUnder } from '../../src/config/paths.ts';
 import { instanceId, openStore } from '../../src/store/store.ts';
-import { startForge, type TestForge } from './forge.ts';
+import type { Shown } from './client.ts';
+import { eventually, startForge, type TestForge } from './forge.ts';
 
 /** A server that is gone. */
 let former: TestForge;
 let replica: string;
 let mark: Date;
+/** A repository's id. */
+let damaged: string;
 let recoveryKey: string;
 
 beforeAll(async () => {
   former = await startForge();
   await former.json('repo', 'create', 'early');
+  damaged = (await former.json<Shown>('repo', 'create', 'damaged')).id;
   expect((await former.cli('backup', 'now')).code).toBe(0);
   await sleep(1_500);
   mark = new Date();
@@ -96,4 +104,34 @@ test('where the server is here already, another instant is refused, and without 
   const dry = await bare.cli(...installOn(bare, '--dry-run'));
   expect(dry.code, dry.stderr).toBe(0);
   expect(dry.stderr).toContain(`This server is here already: nothing was brought back from ${replica}.`);
+});
+
+test('what could not be brought back to an instant is brought to that one, not to now', async () => {
+  const found = execFileSync('find', [replica, '-path', `*${damaged}*`, '-name', '*.ltx', '-size', '+0']);
+  const kept = found
+    .toString()
+    .trim()
+    .split('\n')
+    .map((file) => ({ file, bytes: readFileSync(file), at: statSync(file) }));
+  for (const { file } of kept) truncateSync(file, 50);
+  await using bare = await startForge({ bare: true });
+  // It never says that all is well, so nobody waits for that.
+  const starting = bare
+    .start(...installOn(bare, '--at', mark.toISOString(), '--takeover'))
+    .catch(() => undefined);
+  const command = `fossilrepo restore damaged --at ${mark.toISOString()}`;
+  const said = async () => (await bare.cli('status')).stdout.includes(command);
+  await eventually(said, 60_000, 'status says with which instant');
+  expect(bare.log()).toContain(command);
+  for (const { file, bytes, at } of kept) {
+    writeFileSync(file, bytes);
+    utimesSync(file, at.atime, at.mtime);
+  }
+  await bare.json('restore', 'damaged', '--at', mark.toISOString(), '--yes');
+  await eventually(async () => !(await said()), 60_000, 'the loop saw it');
+  rmSync(join(bare.root, 'data/repos/damaged.fossil'));
+  const now = async () => (await bare.cli('status')).stdout.includes('fossilrepo restore damaged --at now');
+  await eventually(now, 60_000, 'what is lost later is brought back as it was last');
+  await bare.stop();
+  await starting;
 });
