@@ -5,9 +5,10 @@ import type { Secret } from '../secrets/secret.ts';
 import { type Bundle, openBundle } from '../secrets/bundle/format.ts';
 import { allRepositories, type Repository } from '../store/repositories.ts';
 import { instanceId, NewerDatabase, openStore, type Store } from '../store/store.ts';
+import { withTemporaryFolder } from '../system/files.ts';
 import { newestBundle, readBundle } from './bundles.ts';
 import { fetchRemote, findRemote, refuseLostEnd, type ReplicaSource } from './fetch.ts';
-import { knownTxid, readHighWater } from './high-water.ts';
+import { type HighWater, knownTxid, readHighWater } from './high-water.ts';
 import { managementId } from './location.ts';
 import { openReplicaStore, storedHistory } from './open.ts';
 import { type RecoveryWindow, recoveryWindow } from './window.ts';
@@ -20,6 +21,8 @@ export type FormerServer = {
   /** From when to when it can be brought back. */
   window: RecoveryWindow;
   repositories: FormerRepository[];
+  /** With an instant: those that were made after it, which stay in the replica and don't come back. */
+  later: LaterRepository[];
   /** Whether the replica says how far each history went: without that a lost end can't be told from one that never was. */
   marked: boolean;
 };
@@ -37,6 +40,9 @@ export type FormerRepository = Pick<Repository, 'id' | 'name' | 'state'> & {
   takenAt: Date | null;
   error: string | null;
 };
+
+/** `name` is undefined where the newest management database can't be read, `state` as well. */
+export type LaterRepository = { id: string; name?: string; state?: Repository['state'] };
 
 /** @throws OperatorError when there is no bundle, or the recovery key doesn't open it */
 export async function readFormerBundle(
@@ -98,7 +104,7 @@ export async function surveyFormer(
   source: ReplicaSource,
   at: Date | undefined,
   database: string,
-): Promise<Pick<FormerServer, 'window' | 'repositories' | 'marked'>> {
+): Promise<Pick<FormerServer, 'window' | 'repositories' | 'later' | 'marked'>> {
   const beside = await highWaterOf(source);
   const window = await recoveryWindow(storedHistory(source, managementId));
   using store = openStore({ database }, { create: false });
@@ -118,7 +124,26 @@ export async function surveyFormer(
   const repositories = await pMap(rows, one, { concurrency: 16 });
   const last = Math.max(...[window.to, ...repositories.map(({ takenAt }) => takenAt)].map(Number));
   const to = window.to && new Date(last);
-  return { window: { ...window, to }, repositories, marked: beside.size > 0 };
+  const known = new Set(allRepositories(store).map(({ id }) => id));
+  const newest = at === undefined ? [] : await newestRepositories(source, beside);
+  const later = newest.filter(({ id }) => !known.has(id));
+  return { window: { ...window, to }, repositories, later, marked: beside.size > 0 };
+}
+
+/** What the server had last. That may be damaged: whoever goes back to before it is told the ids then, which lie beside the histories. */
+async function newestRepositories(source: ReplicaSource, beside: HighWater): Promise<LaterRepository[]> {
+  try {
+    return await withTemporaryFolder(async (folder) => {
+      const database = join(folder, 'newest.db');
+      await fetchManagement(source, undefined, database);
+      using store = openStore({ database }, { create: false });
+      return allRepositories(store)
+        .filter(({ state, hidden }) => state !== 'creating' && !hidden)
+        .map(({ id, name, state }) => ({ id, name, state }));
+    });
+  } catch {
+    return [...beside.keys()].filter((id) => id !== managementId).map((id) => ({ id }));
+  }
 }
 
 const highWaterOf = ({ config, secrets, instance }: ReplicaSource) =>

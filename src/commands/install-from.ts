@@ -174,9 +174,10 @@ async function restartSsh({ run, paths }: Server): Promise<void> {
     await run({ argv: ['systemctl', 'try-reload-or-restart', 'ssh.service'], accept: [1, 4, 5] });
 }
 
-const summary = ({ owner: { instance, hostname }, former: { window, repositories } }: Found) => ({
+const summary = ({ owner: { instance, hostname }, former: { window, repositories, later } }: Found) => ({
   instance,
   hostname,
   window,
   repositories,
+  later,
 });

@@ -32,6 +32,14 @@ export function describeFormer(former: FormerServer, owner: Owner, at: Date | nu
       : [
           "! high-water.json is missing from the replica: what its histories lack at their ends can't be noticed",
         ]),
+    ...describeLater(former.later),
     ...bad.map(({ name, error }) => `! ${name} can't be brought back: ${error ?? ''}`),
   ].join('\n');
+}
+
+/** What stays behind, in the replica. */
+function describeLater(later: FormerServer['later']): string[] {
+  if (later.length === 0) return [];
+  const names = later.map(({ id, name, state }) => `${name ?? id}${state === 'trashed' ? ' (deleted)' : ''}`);
+  return [`! made after that time, and not brought back: ${later.length}: ${names.join(', ')}`];
 }

@@ -37,6 +37,10 @@ beforeAll(async () => {
   mark = new Date();
   await sleep(1_500);
   expect((await former.cli('backup', 'now')).code).toBe(0);
+  await former.json('repo', 'create', 'late');
+  await former.json('repo', 'create', 'brief');
+  await former.json('repo', 'delete', 'brief', '--yes');
+  expect((await former.cli('backup', 'now')).code).toBe(0);
   [, recoveryKey = ''] = /The recovery key is (AGE-SECRET-KEY-1\S+)/.exec(former.log()) ?? [];
   await former.stop();
   replica = join(former.root, 'var/backups/fossilrepo');
@@ -85,6 +89,23 @@ test('is refused before anything is touched where files of repositories lie alre
   noteBringing(paths, { from: `file://${replica}`, instance: instanceId(store), at: null });
   const again = await bare.cli(...installOn(bare, '--dry-run'));
   expect(again.code, again.stderr).toBe(0);
+});
+
+test('before it asks, what was made after the instant is named', async () => {
+  await using bare = await startForge({ bare: true });
+  const argv = installOn(bare, '--at', mark.toISOString(), '--takeover', '--dry-run');
+  const said = await bare.cli(...argv);
+  expect(said.code, said.stderr).toBe(0);
+  expect(said.stdout).toContain('! made after that time, and not brought back: 2: late, brief (deleted)');
+  const { former: found } = await bare.json<{ former: { later: { name: string; state: string }[] } }>(
+    ...argv,
+  );
+  expect(found.later.map(({ name, state }) => [name, state])).toEqual([
+    ['late', 'active'],
+    ['brief', 'trashed'],
+  ]);
+  const newest = await bare.cli(...installOn(bare, '--takeover', '--dry-run'));
+  expect(newest.stdout).not.toContain('made after that time');
 });
 
 test('where the server is here already, another instant is refused, and without one it is said that nothing comes back', async () => {

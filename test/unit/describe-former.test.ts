@@ -32,6 +32,7 @@ const former: FormerServer = {
     repository('gone', { state: 'trashed' }),
     repository('damaged', { bytes: 0, toRead: 0, error: 'an object is missing.' }),
   ],
+  later: [],
   marked: true,
 };
 const described = (at: Date | null, more: Partial<FormerServer> = {}) =>
@@ -57,5 +58,16 @@ test('an instant is shown with its zone', () => {
 test('a replica that does not say how far its histories went is told as one', () => {
   expect(described(null, { marked: false }).join('\n')).toContain(
     'high-water.json is missing from the replica',
+  );
+});
+
+test('what was made after the instant is named: it does not come back', () => {
+  const later = [
+    { id: '1', name: 'late', state: 'active' as const },
+    { id: '2', name: 'brief', state: 'trashed' as const },
+    { id: '3' },
+  ];
+  expect(described(from, { later })).toContain(
+    '! made after that time, and not brought back: 3: late, brief (deleted), 3',
   );
 });
