@@ -113,7 +113,7 @@ export function mirrorCommands(program: Command): void {
 const settings = (command: Command): Command =>
   command
     .option('--main <branch>', 'what Fossil’s trunk is called there; left out: main')
-    .option('--branches <patterns>', 'only these, as release-*,trunk; left out: all')
+    .option('--branches <patterns>', 'only these, by Fossil’s names, as release-*,trunk; left out: all')
     .addOption(
       new Option(
         '--on-divergence <policy>',

@@ -18,6 +18,7 @@ import { addEvent } from '../store/events.ts';
 import { findMirror, findMirrorById, insertMirror, type Mirror, updateMirror } from '../store/mirrors.ts';
 import { getRepository, type Repository } from '../store/repositories.ts';
 import { cleared } from '../store/tries.ts';
+import { approvedBranches } from './mirror-branches.ts';
 import { approvedHostKeys } from './mirror-host-keys.ts';
 import { tellTrial } from './mirror-trial.ts';
 import { askForToken, somebodyIsThere } from './questions.ts';
@@ -58,6 +59,8 @@ export async function mirrorAdd(
       throw new OperatorError(`${repository} is not in service.`, { exit: 'usage' });
     checkFolder(forge, address);
     const former = formerOf(forge, row, name, address);
+    const base = former ?? { ...fresh(row, name, address), ...settings };
+    await approvedBranches(forge, row, { ...base, ...settings }, former, flags);
     if (written)
       forge.out.warn(
         'The address held a token: others could read it in the list of processes. Better replace it.',
@@ -65,7 +68,6 @@ export async function mirrorAdd(
     const token = given ?? (isHttp(address) && !former ? await tokenAsked(address) : undefined);
     if (token && address.protocol === 'http')
       forge.out.warn('http:// shows the token to everybody on the way.');
-    const base = former ?? { ...fresh(row, name, address), ...settings };
     const mirror = { ...base, ...settings, ...sealed(forge, base.id, token) };
     const extras = extrasOf(forge, mirror, flags, tokens.apiToken);
     if (flags.create && flags.dryRun) {

@@ -15,6 +15,7 @@ import { type Mirror, removeMirror, updateMirror } from '../store/mirrors.ts';
 import { getRepository, type Repository } from '../store/repositories.ts';
 import { withLock } from '../system/locks.ts';
 import { OperatorError } from '../errors.ts';
+import { approvedBranches } from './mirror-branches.ts';
 import { approvedHostKeys } from './mirror-host-keys.ts';
 import { mirrorNamed } from './mirror-show.ts';
 import { agreed } from './questions.ts';
@@ -48,6 +49,7 @@ export async function mirrorConfigure(
     const overSsh = mirror.publicKey !== null;
     if (token && overSsh) throw misfit(mirror, 'a deploy key');
     if ((flags.deployKey || flags.hostKeys) && !overSsh) throw misfit(mirror, 'no SSH key');
+    const gone = await approvedBranches(forge, row, { ...mirror, ...settings }, mirror, flags);
     const changes: Partial<Mirror> = {
       ...settings,
       ...(flags.rename !== undefined && { name: flags.rename }),
@@ -60,7 +62,7 @@ export async function mirrorConfigure(
     await tryHost(forge, row, { ...mirror, ...changes }, extras, false);
     const described = describeMirror(forge, row, { ...mirror, ...changes });
     if (flags.dryRun) {
-      forge.out.result({ mirror: described }, 'nothing was changed');
+      forge.out.result({ mirror: described, gone }, 'nothing was changed');
       return;
     }
     await withLock(forge.paths, `push-${mirror.id}`, patience, () => {
@@ -71,7 +73,7 @@ export async function mirrorConfigure(
     if (flags.deployKey)
       forge.out.say('Install the new deploy key there in place of the former; then: fossilrepo sync');
     forge.out.result(
-      { mirror: described },
+      { mirror: described, gone },
       flags.deployKey ? (described.publicKey ?? '') : `${row.name} to ${described.name}: ${described.url}`,
     );
   });

@@ -64,15 +64,15 @@ function unlessUnreadable<T>(read: () => T): T | undefined {
 /** By Fossil's hashes: the check-ins need not be in Git yet. */
 function refsBehind(store: Forge['store'], file: string, mirror: Mirror): number {
   const { main, branches } = mirror;
-  const wanted = wantedRefs(readFacts(file), { main, branches: branches ?? undefined });
+  const wanted = wantedRefs(refFactsOf(file), { main, branches: branches ?? undefined });
   const last = new Map(pushedRefs(store, mirror.id).map(({ ref, fossil }) => [ref, fossil]));
   const there = new Set(wanted.map(({ ref }) => ref));
   const gone = [...last.keys()].filter((ref) => !there.has(ref));
   return wanted.filter(({ ref, fossil }) => last.get(ref) !== fossil).length + gone.length;
 }
 
-/** @throws OperatorError when the file can't be read */
-function readFacts(file: string): RefFacts {
+/** A repository's branches and tags as they are now, whatever of it is in Git. @throws OperatorError when the file can't be read */
+export function refFactsOf(file: string): RefFacts {
   using database = new DatabaseSync(':memory:', { timeout: 15_000, defensive: true });
   try {
     database.exec('PRAGMA trusted_schema = OFF');

@@ -574,6 +574,71 @@ describe('two mirrors of one repository', () => {
     await forge.json('mirror', 'configure', 'some', 'part', '--branches', '*');
     await eventually(() => Object.keys(refs(part)).length === there.length, 60_000, 'the others, too');
   });
+
+  test('a pattern that means no branch is refused; what other branches would take away is told, and asked', async () => {
+    const [typo, early] = [remote('typo'), remote('early')];
+    const refused = await forge.cli(
+      'mirror',
+      'add',
+      'some',
+      typo,
+      '--name',
+      'typo',
+      '--branches',
+      'trnk,case',
+    );
+    expect(refused.code, refused.stdout).toBe(2);
+    expect(refused.stderr).toContain('trnk matches no branch of some.');
+    expect(refused.stderr).toMatch(/some has (.+, ){4}.+ and 4 more/);
+    expect(refused.stderr).toContain('trunk for what is called main there');
+    const { mirrors } = await forge.json<Listed>('mirror', 'list', 'some');
+    expect(mirrors.map(({ name }) => name).toSorted()).toEqual(['all', 'part']);
+
+    const all = join(forge.root, 'remotes/all.git');
+    const before = refs(all);
+    const configure = (...flags: string[]) => forge.cli('mirror', 'configure', 'some', 'all', ...flags);
+    const branches = async () =>
+      (await forge.json<{ mirror: { branches: string | null } }>('mirror', 'show', 'some', 'all')).mirror
+        .branches;
+    for (const wrong of ['master', 'trunk,master', 'relaese-*']) {
+      const said = await configure('--branches', wrong, '--yes');
+      expect(said.code, wrong).toBe(2);
+      expect(said.stderr).toContain(`${wrong.replace('trunk,', '')} matches no branch of some.`);
+    }
+    const gone = Object.keys(before).filter((ref) => !/\/(main|release-1)$/.test(ref));
+    const narrow = ['--branches', 'trunk,release-*'];
+    const dry = await configure(...narrow, '--dry-run');
+    expect(dry.code, dry.stderr).toBe(0);
+    expect(dry.stderr).toContain(`The next sync takes ${gone.length} branches away from ${all}:`);
+    for (const ref of gone) expect(dry.stderr).toContain(`  ${ref}\n`);
+    expect(dry.stderr).not.toMatch(/refs\/heads\/(main|release-1)$/m);
+    expect(await forge.json('mirror', 'configure', 'some', 'all', ...narrow, '--dry-run')).toMatchObject({
+      gone,
+    });
+    const unasked = await configure(...narrow);
+    expect(unasked.code, unasked.stdout).toBe(2);
+    expect(unasked.stderr).toContain('This needs a yes.');
+    await using person = forge.person('mirror', 'configure', 'some', 'all', ...narrow);
+    await person.answers('Leave these out of all?', 'n\r');
+    expect((await person.ended()).code).toBe(130);
+    const again = await forge.cli('mirror', 'add', 'some', all, '--name', 'all', ...narrow);
+    expect(again.code, again.stdout).toBe(2);
+    expect(again.stderr).toContain('This needs a yes.');
+    expect(await branches()).toBeNull();
+    expect(refs(all)).toEqual(before);
+
+    const agreed = await configure(...narrow, '--yes');
+    expect(agreed.code, agreed.stderr).toBe(0);
+    await eventually(() => Object.keys(refs(all)).length === 2, 60_000, 'the others are gone');
+    // More of them take nothing away: nobody is asked.
+    await forge.json('mirror', 'configure', 'some', 'all', '--branches', 'trunk,release-*,case');
+
+    // Of one with nothing in it yet nobody knows what its branches will be.
+    await create('early');
+    const said = await forge.cli('mirror', 'add', 'early', early, ...narrow);
+    expect(said.code, said.stderr).toBe(0);
+    expect(said.stderr).toContain('release-* matches no branch of early yet.');
+  });
 });
 
 describe('what an operator types', () => {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Leaf, RefFacts } from '../../src/mirror/export/facts.ts';
-import { wantedRefs } from '../../src/mirror/export/refs.ts';
+import { unmatched, wantedRefs } from '../../src/mirror/export/refs.ts';
 
 const leaf = (hash: string, closed = false): Leaf => ({ hash, closed });
 const branch = (name: string, ...leaves: string[]): RefFacts['branches'][number] => {
@@ -122,4 +122,13 @@ test('only wanted branches, and the tags that they lead to', () => {
   ]);
   expect(refsOf(given, { main: 'main', branches: 'trunk' })).toEqual(['refs/heads/main', 'refs/tags/first']);
   expect(refsOf(given, { main: 'main', branches: 'r.l/1' })).toEqual([]);
+});
+
+test.each([
+  ['trunk, release-*', []],
+  ['main', ['main']],
+  ['trnk,release-1,relaese-*', ['trnk', 'relaese-*']],
+  ['release', ['release']],
+])('of the patterns %j these mean no branch: %j', (patterns, none) => {
+  expect(unmatched(facts([branch('trunk'), branch('release-1')]), patterns)).toEqual(none);
 });

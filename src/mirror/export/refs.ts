@@ -60,16 +60,25 @@ const named = (
   name: string,
 ): Omit<MirrorRef, 'fossil'> => ({ ref: `${under}/${taken.name}`, kind, name, renamed: taken.renamed });
 
+/** The patterns of a list that mean no branch. */
+export const unmatched = ({ branches }: Pick<RefFacts, 'branches'>, patterns: string): string[] =>
+  listed(patterns).filter((pattern) => !branches.some(({ name }) => expressionOf(pattern).test(name)));
+
 /** Whether a branch is meant by a list of patterns. */
 function matching(patterns: string | undefined): (name: string) => boolean {
   if (patterns === undefined) return () => true;
-  const expressions = patterns
-    .split(',')
-    .map((pattern) => pattern.trim())
-    .filter(Boolean)
-    .map((pattern) => new RegExp(`^${pattern.split('*').map(RegExp.escape).join('.*')}$`, 's'));
+  const expressions = listed(patterns).map(expressionOf);
   return (name) => expressions.some((expression) => expression.test(name));
 }
+
+const listed = (patterns: string): string[] =>
+  patterns
+    .split(',')
+    .map((pattern) => pattern.trim())
+    .filter(Boolean);
+
+const expressionOf = (pattern: string): RegExp =>
+  new RegExp(`^${pattern.split('*').map(RegExp.escape).join('.*')}$`, 's');
 
 /** Everything that some check-ins come from, themselves included. */
 function ancestors({ parents }: RefFacts, from: readonly { fossil: string }[]): Set<string> {
