@@ -40,9 +40,10 @@ export async function sync(
     const late = deadlineIn(deadline);
     const until = Date.now() + Math.max(deadline / 2, deadline - lastPart);
     if (flags.dryRun) {
-      await drySync(forge, work.upstreams(), work.mirrors(), late).catch((error: unknown) => {
+      const looked = await drySync(forge, work.upstreams(), work.mirrors(), late).catch((error: unknown) => {
         throw causeOf(error, late);
       });
+      answer(looked, flags);
       return;
     }
     // Another server may be this one, brought back: both would push.
@@ -95,6 +96,11 @@ function report(
   // Where talk and results are on the same screen, each has been said already.
   const said = flags.due || (out.live && out.screen !== undefined) ? '' : lines.join('\n');
   out.result({ pulled, results }, all.length > 0 || flags.due ? said : nothingToDo(store));
+  answer(all, flags);
+}
+
+/** The exit code. */
+function answer(all: readonly { ok: boolean; busy: boolean }[], flags: SyncFlags): void {
   const failed = all.filter(({ ok }) => !ok);
   if (failed.length === 0) return;
   if (failed.length < all.length || flags.due) process.exitCode = exitCodes.partly;

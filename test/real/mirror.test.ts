@@ -1,10 +1,12 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { pathsUnder } from '../../src/config/paths.ts';
 import { messageOf } from '../../src/errors.ts';
+import { withLock } from '../../src/system/locks.ts';
 import { type Person, newPerson, type Shown } from './client.ts';
 import { asForgesUser, eventually, startForge, type TestForge } from './forge.ts';
 import { pauseManagement } from './pause.ts';
@@ -697,6 +699,44 @@ describe('what an operator types', () => {
     expect((await forge.cli('sync', 'busy')).code).toBe(0);
     expect(Object.keys(refs(folder))).toEqual(['refs/heads/main']);
   });
+});
+
+test('what can’t be looked at keeps no plan of another from a dry run', async () => {
+  const there = Object.fromEntries(['held', 'broken', 'well'].map((name) => [name, remote(name)]));
+  const ids: Record<string, string> = {};
+  for (const [name, folder] of Object.entries(there)) {
+    ids[name] = (await create(name)).id;
+    await forge.json('mirror', 'add', name, folder);
+  }
+  for (const name of Object.keys(there))
+    await eventually(() => isCurrent(name, 'folder'), 60_000, `${name} is there`);
+  const side = join(forge.root, 'var/lib/fossilrepo/mirror', ids['broken'] ?? '');
+  renameSync(side, `${side}.aside`);
+  writeFileSync(side, '');
+  try {
+    const dry = (...args: string[]) =>
+      withLock(pathsUnder(forge.root), `export-${ids['held'] ?? ''}`, 0, () =>
+        forge.cli(...args, '--dry-run'),
+      );
+    const said = await dry('sync', 'held', 'broken', 'well');
+    expect(said.code, said.stderr).toBe(6);
+    expect(said.stdout).toMatch(/^held to folder: Another fossilrepo is at work: .*\n/);
+    expect(said.stdout).toMatch(/^broken to folder: EEXIST/m);
+    expect(said.stdout).toMatch(/^well to folder: nothing differs$/m);
+    const { plans } = JSON.parse((await dry('--json', 'sync', 'held', 'well')).stdout) as {
+      plans: { repository: string; error: string | null }[];
+    };
+    expect(plans.map(({ repository, error }) => [repository, error === null])).toEqual([
+      ['held', false],
+      ['well', true],
+    ]);
+    expect((await dry('sync', 'held')).code).toBe(5);
+    expect((await dry('sync', 'broken')).code).toBe(1);
+    expect((await dry('sync', 'well')).code).toBe(0);
+  } finally {
+    rmSync(side);
+    renameSync(`${side}.aside`, side);
+  }
 });
 
 test('killed at twenty points of a run with all that it had started, it ends at the same refs', async () => {
