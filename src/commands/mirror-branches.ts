@@ -42,7 +42,10 @@ export async function approvedBranches(
   return gone;
 }
 
-/** Of a repository that has no more than the check-in it was made with nobody knows what its branches will be: that is only told. */
+/**
+ * Of a repository that has no more than the check-in it was made with nobody knows what its branches will be, and `release-*` beside another
+ * pattern may be meant for branches to come: that is only told.
+ */
 function checkPatterns(
   { out }: Pick<Forge, 'out'>,
   { name }: Pick<Repository, 'name'>,
@@ -52,7 +55,8 @@ function checkPatterns(
   const none = branches === null ? [] : unmatched(facts, branches);
   if (none.length === 0) return;
   const message = `${none.join(', ')} ${none.length === 1 ? 'matches' : 'match'} no branch of ${name}`;
-  if (facts.parents.size <= 1) {
+  const toCome = none.every((pattern) => pattern.includes('*')) && meansSome(facts, { main, branches });
+  if (facts.parents.size <= 1 || toCome) {
     out.warn(`${message} yet. ${fossils(facts, main)}`);
     return;
   }
@@ -63,6 +67,9 @@ function checkPatterns(
     exit: 'usage',
   });
 }
+
+const meansSome = (facts: RefFacts, { main, branches }: Pick<Mirror, 'main' | 'branches'>): boolean =>
+  wantedRefs(facts, { main, branches: branches ?? undefined }).length > 0;
 
 const fossils = (facts: RefFacts, main: string): string =>
   `Patterns are Fossil's names: ${facts.main === main ? '' : `${facts.main} for what is called ${main} there; `}* is anything.`;

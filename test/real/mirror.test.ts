@@ -607,6 +607,9 @@ describe('two mirrors of one repository', () => {
       expect(said.code, wrong).toBe(2);
       expect(said.stderr).toContain(`${wrong.replace('trunk,', '')} matches no branch of some.`);
     }
+    const toCome = await configure('--branches', 'trunk,later-*', '--dry-run');
+    expect(toCome.code, toCome.stderr).toBe(0);
+    expect(toCome.stderr).toContain('later-* matches no branch of some yet.');
     const gone = Object.keys(before).filter((ref) => !/\/(main|release-1)$/.test(ref));
     const narrow = ['--branches', 'trunk,release-*'];
     const dry = await configure(...narrow, '--dry-run');
