@@ -215,6 +215,24 @@ describe('what went wrong', () => {
     expect(error.next).toMatch(/\.$/);
   });
 
+  test.each([
+    // As Debian's git (GnuTLS) and others (OpenSSL) word them.
+    ['server certificate verification failed. CAfile: none CRLfile: none', 'with its certificate'],
+    ['SSL certificate problem: unable to get local issuer certificate', 'with its certificate'],
+    [
+      "SSL: certificate subject name (other.example) does not match target host name 'git.example'",
+      'with its certificate',
+    ],
+    ['GnuTLS recv error (-54): Error in the pull function.', 'broke off'],
+    ['GnuTLS recv error (-110): The TLS connection was non-properly terminated.', 'broke off'],
+    ['gnutls_handshake() failed: The TLS connection was non-properly terminated.', 'broke off'],
+    ['OpenSSL SSL_connect: SSL_ERROR_SYSCALL in connection to git.example:443', 'broke off'],
+    ['Could not resolve host: tls.example', 'is not known'],
+  ])('of a certificate is only what is: %s', (said, what) => {
+    const stderr = `fatal: unable to access 'https://git.example/r/': ${said}`;
+    expect(explain(address, stderr, 'answered').message).toContain(what);
+  });
+
   test('a repository may be called like a mistake', () => {
     const named = remoteAddress('https://git.example/ssl/read-only/access-denied');
     const stderr = `fatal: unable to access '${named.url}/': Could not resolve host: git.example`;

@@ -124,10 +124,16 @@ const explanations: readonly (readonly [RegExp, RemoteErrorKind, string, string]
     'Remove it and add it with the new address; many hosts want .git at its end.',
   ],
   [
-    /certificate|SSL|gnutls|TLS/i,
+    /certificate/i,
     'unreachable',
     'HOST could not prove with its certificate who it is',
     'Look at its certificate; a company’s own authority belongs to the system’s (update-ca-certificates).',
+  ],
+  [
+    /recv error|send error|non-properly terminated|gnutls_handshake|SSL_\w+|Connection reset|hung up unexpectedly|early EOF|unexpected disconnect/,
+    'unreachable',
+    'the connection to HOST broke off',
+    tryAgain,
   ],
   [/Could not resolve/, 'unreachable', 'the name HOST is not known', 'Look whether the address is right.'],
   [
