@@ -17,17 +17,11 @@ import { settleAsides } from '../repos/restore/aside.ts';
 import { settleRestores } from '../repos/restore/settle.ts';
 import { markRoute } from '../repos/marks.ts';
 import { restoreLitestreamTables } from '../repos/litestream-tables.ts';
-import { type Brought, noteBrought, readBrought } from '../store/brought.ts';
 import { addEvent } from '../store/events.ts';
-import {
-  allRepositories,
-  findRepositoryById,
-  listRepositories,
-  type Repository,
-} from '../store/repositories.ts';
-import type { Store } from '../store/store.ts';
+import { allRepositories, listRepositories, type Repository } from '../store/repositories.ts';
 import type { Backoff } from './backoff.ts';
 import type { HighWaterKeeper } from './high-water.ts';
+import { isLink, linkedFiles, missingFiles } from './misplaced.ts';
 import { reject } from './reject.ts';
 import { mendStuck } from './stuck.ts';
 
@@ -47,7 +41,7 @@ export async function mend(
   settleAsides(forge);
   findings.push(...(await finishCommands(forge, backoff, unfinished)));
   const rows = listRepositories(forge.store, { hidden: true }).filter(({ state }) => state === 'active');
-  findings.push(...missingFiles(forge, rows));
+  findings.push(...missingFiles(forge, rows), ...linkedFiles(forge, rows));
   mendMarks(forge, rows);
   findings.push(...mendConfiguration(forge));
   const listed = await forge.litestream.list().catch(silence);
@@ -117,33 +111,13 @@ async function finishCommands(
   return [...unfinished.values()];
 }
 
-function missingFiles({ paths, store }: Forge, rows: readonly Repository[]): Finding[] {
-  const gone = rows.filter(({ file }) => !existsSync(join(paths.data, file)));
-  const brought = readBrought(store);
-  if (brought) forgetFound(store, brought, gone);
-  // What never came back with a server that is as of an instant belongs to that instant; what was lost since, to now.
-  const instant = ({ id }: Repository): string =>
-    brought?.missing.includes(id) === true ? (brought.at ?? 'now') : 'now';
-  return gone.map((row) => ({
-    level: 'red',
-    about: row.name,
-    what: `The file of ${row.name} is gone: ${join(paths.data, row.file)}.`,
-    next: `Put it back from where it was moved to, or bring it back from the replica: fossilrepo restore ${row.name} --at ${instant(row)}`,
-  }));
-}
-
-/** One that came back after all is as any other from then on. */
-function forgetFound(store: Store, brought: Brought, gone: readonly Repository[]): void {
-  const missing = brought.missing.filter(
-    (id) => gone.some((row) => row.id === id) || findRepositoryById(store, id)?.state === 'trashed',
-  );
-  if (missing.length < brought.missing.length) noteBrought(store, { ...brought, missing });
-}
-
 /** A name is routed when it is served, and closed only while somebody works on it: nobody does, since we hold the lock. */
 function mendMarks(forge: Forge, rows: readonly Repository[]): void {
   const { paths } = forge;
-  const inPlace = rows.filter((row) => row.file === placeOf(row) && existsSync(join(paths.data, row.file)));
+  const inPlace = rows.filter(({ file, ...row }) => {
+    const path = join(paths.data, file);
+    return file === placeOf(row) && existsSync(path) && !isLink(path);
+  });
   const wanted = new Set(inPlace.map(({ name }) => name));
   for (const name of readdirSync(paths.routes))
     if (!wanted.has(name)) rmSync(routeMark(paths, name), { force: true });

@@ -282,6 +282,21 @@ test("another repository's file that is put over a live name is moved away, and 
   expect(gone.status).toBe(404);
 });
 
+test('a repository whose file somebody made a link is not served, and told, until the file is back', async () => {
+  const { path } = await forge.json<Shown>('repo', 'create', 'linked');
+  const page = async () => (await fetch(`http://localhost:${forge.ports.repositories}/linked/index`)).status;
+  const elsewhere = join(forge.root, 'elsewhere.fossil');
+  asServer('mv', path, elsewhere);
+  asServer('ln', '-s', elsewhere, path);
+  const isTold = async () => (await events()).includes('The file of linked is a link, and is not served');
+  await eventually(isTold, 15_000, 'it is told');
+  await eventually(async () => (await page()) === 404, 10_000, 'it is not served');
+  asServer('rm', path);
+  asServer('mv', elsewhere, path);
+  await eventually(async () => (await page()) !== 404, 15_000, 'it is served again');
+  await eventually(async () => !(await isTold()), 10_000, 'nothing is told any more');
+});
+
 test('what is in the way of a rename that was killed is told until it is gone; a file is moved away by itself', async () => {
   const { id, path } = await forge.json<Shown>('repo', 'create', 'before');
   const code = query(path, "SELECT value FROM config WHERE name = 'project-code'");
