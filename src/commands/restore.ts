@@ -20,7 +20,7 @@ import { checkFlags, type RestoreFlags } from './restore-flags.ts';
 import { restoreInto } from './restore-into.ts';
 import { backFrom, formerOf } from './restore-former.ts';
 import { refuseAgeAgain, tellKilled } from './restore-killed.ts';
-import { type Done, doneAs, leftAs, report } from './restore-report.ts';
+import { cameLate, type Done, doneAs, leftAs, report } from './restore-report.ts';
 import { chosenRows, nameInService, twinIn } from './restore-rows.ts';
 
 type Prepared = PreparedRestore | PreparedUndo;
@@ -188,7 +188,9 @@ async function apply(forge: Forge, work: Work, flags: RestoreFlags): Promise<Don
     (name === undefined ? undefined : await outOfTrash(forge, row, name));
   const now = findRepositoryById(forge.store, row.id)?.name ?? row.name;
   const was = 'present' in work ? work.present.is : work.was;
-  return doneAs({ id: row.id, name: now }, at, formerOf(forge, now, { id: work.id, kind, was }), unfinished);
+  const former = formerOf(forge, now, { id: work.id, kind, was });
+  const late = 'present' in work ? cameLate(work, former) : undefined;
+  return { ...doneAs({ id: row.id, name: now }, at, former, unfinished), late };
 }
 
 /** @returns why it is not in service, or not all is done for that */

@@ -192,6 +192,20 @@ test('what is told of an --undo over a file that was gone, or is gone since, can
   expect(pusher.lostLive()).toEqual([]);
 });
 
+test('what is pushed while a restore waits for its answer is told, and kept with the rest', async () => {
+  await using pusher = await makePusher('answered');
+  const at = await pushTwo(pusher);
+  await using terminal = forge.person('restore', 'answered', '--at', at);
+  await terminal.sees('Restore answered?');
+  expect(await pusher.one()).toBe(true);
+  await terminal.answers('Restore answered?', 'y\r');
+  await terminal.sees('Pushed to answered after what was shown, and gone with it');
+  await terminal.sees('1 check-in');
+  await terminal.ended();
+  await restore('answered', '--undo');
+  expect(pusher.lostLive()).toEqual([]);
+});
+
 test('a restore that is killed while it asks leaves nothing, and the next one says so', async () => {
   await using pusher = await makePusher('asked');
   const at = await pushTwo(pusher);

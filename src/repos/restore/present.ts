@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import type { DatabaseSync } from 'node:sqlite';
 import { type Difference, differenceOf } from '../contents/difference.ts';
+import { lastReceipt } from '../contents/receipts.ts';
 import { notFossils } from '../contents/snapshot.ts';
 import { hasFossilTables } from '../file.ts';
 import { openRepository, UnreadableError } from '../open.ts';
@@ -8,7 +9,8 @@ import { shunnedIn } from './fit.ts';
 
 /** What lies in a repository's place before another state takes it. */
 export type Present =
-  | { is: 'whole'; difference: Difference }
+  /** `receipt`: its newest one when that was read; it stays open, so that later ones may come. */
+  | { is: 'whole'; difference: Difference; receipt: number }
   /** It can't be read as a repository: it says nothing about what would be lost, nor about what is shunned. */
   | { is: 'damaged'; why: string }
   | { is: 'missing' };
@@ -22,8 +24,10 @@ export function readPresent(live: string, state: string): Present {
   if (!existsSync(live)) return { is: 'missing' };
   try {
     checkTables(live);
+    // First: what comes while the rest is read is told as later.
+    const receipt = lastReceipt(live);
     const shunned = new Set(shunnedIn(live, state).map(({ hash }) => hash));
-    return { is: 'whole', difference: differenceOf(live, state, { shunned, access: true }) };
+    return { is: 'whole', difference: differenceOf(live, state, { shunned, access: true }), receipt };
   } catch (error) {
     const known = notFossils(live, error);
     // Damage of the other one says nothing about this one.
