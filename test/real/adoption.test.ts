@@ -283,12 +283,12 @@ test("another repository's file that is put over a live name is moved away, and 
 });
 
 test('a repository whose file somebody made a link is not served, and told, until the file is back', async () => {
-  const { path } = await forge.json<Shown>('repo', 'create', 'linked');
-  const page = async () => (await fetch(`http://localhost:${forge.ports.repositories}/linked/index`)).status;
+  const { path } = await forge.json<Shown>('repo', 'create', 'astray');
+  const page = async () => (await fetch(`http://localhost:${forge.ports.repositories}/astray/index`)).status;
   const elsewhere = join(forge.root, 'elsewhere.fossil');
   asServer('mv', path, elsewhere);
   asServer('ln', '-s', elsewhere, path);
-  const isTold = async () => (await events()).includes('The file of linked is a link, and is not served');
+  const isTold = async () => (await events()).includes('The file of astray is a link, and is not served');
   await eventually(isTold, 15_000, 'it is told');
   await eventually(async () => (await page()) === 404, 10_000, 'it is not served');
   asServer('rm', path);

@@ -69,7 +69,8 @@ describe('a repository in service whose file can not be read', () => {
     expect(pusher.lostLive()).toEqual([]);
     expect((await fetch(pusher.url)).status).toBe(200);
     expect(await pusher.one()).toBe(true);
-    expect((await forge.cli('backup', 'now', name)).code).toBe(0);
+    const backup = await forge.cli('backup', 'now', name);
+    expect(backup.code, backup.stdout + backup.stderr).toBe(0);
     expect(await pusher.lostInReplica()).toEqual([]);
   };
   /** The former files that are kept and hold these bytes there. */
