@@ -1,5 +1,6 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import prettyBytes from 'pretty-bytes';
 import { type Bringing, readBringing } from '../apply/bringing.ts';
 import type { ReplicaSource } from '../backup/fetch.ts';
 import {
@@ -16,6 +17,7 @@ import { type Answers, answeredConfig } from '../config/answers.ts';
 import type { Paths } from '../config/paths.ts';
 import { OperatorError } from '../errors.ts';
 import { preflight, refuseUnless, warnOf } from '../inspect/preflight.ts';
+import { placeOf } from '../plan/repository.ts';
 import { readRecoveryKey, readStorageKeys, storedKeys } from '../secrets/given.ts';
 import { recipientOf } from '../secrets/bundle/format.ts';
 import type { StorageCredentials } from '../secrets/storage.ts';
@@ -24,6 +26,7 @@ import { readBrought } from '../store/brought.ts';
 import { knownInstance, openStore } from '../store/store.ts';
 import { readIfThere, withTemporaryFolder } from '../system/files.ts';
 import { parseInstant, showInstant } from '../system/instant.ts';
+import { freeFor } from '../system/room.ts';
 import { askForKeys, askForRecoveryKey, somebodyIsThere } from './questions.ts';
 
 /** What `install --from` is told. */
@@ -125,6 +128,7 @@ export async function findFormer(
     await fetchManagement(source, at, database);
     return surveyFormer(source, at, database);
   });
+  refuseWithoutRoom(server.paths, survey.repositories);
   const former: FormerServer = { instance: owner.instance, secrets, ...survey };
   const claim = { owner, me, mine, begun: begun !== undefined };
   return { server, configText, keys: given, source, ...claim, at, former };
@@ -207,6 +211,18 @@ function refuseLeft(paths: Paths): void {
       next: `Move all that ends in .fossil, and what SQLite keeps beside it (-wal, -shm, -journal), out of ${paths.repos} and ${paths.trash}, and run the command again. When the server is back, a file that is put into ${paths.repos} under a free name is adopted.`,
       exit: 'usage',
     },
+  );
+}
+
+/** Each is looked at when its turn comes, with what restoring needs besides. That all of them don't fit is known before. */
+function refuseWithoutRoom({ data }: Paths, repositories: FormerServer['repositories']): void {
+  const missing = repositories.filter((one) => !existsSync(join(data, placeOf(one))));
+  const needed = missing.reduce((sum, { bytes }) => sum + bytes, 0);
+  const free = freeFor(data);
+  if (free >= needed) return;
+  throw new OperatorError(
+    `The repositories to bring back take ${prettyBytes(needed)}, and the disk of ${data} has ${prettyBytes(free)} left.`,
+    { next: `Mount a larger disk at ${data}, or take a larger machine, and run the command again.` },
   );
 }
 

@@ -1,7 +1,6 @@
-import { existsSync, statfsSync, statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { totalmem } from 'node:os';
-import { dirname } from 'node:path';
 import prettyBytes from 'pretty-bytes';
 import { replicaPlace } from '../backup/location.ts';
 import type { Config } from '../config/config.ts';
@@ -12,6 +11,7 @@ import type { PartName } from '../stack/parts.ts';
 import type { Supervisor } from '../stack/supervisor.ts';
 import { findUser, isRoot, serviceUsers } from '../system/identity.ts';
 import type { Output } from '../system/output.ts';
+import { freeFor, nearest } from '../system/room.ts';
 import type { Run } from '../system/run.ts';
 import { checkClock } from './clock.ts';
 import { listeningPorts } from './listening.ts';
@@ -212,14 +212,4 @@ function whyNotOpen(host: string, port: number): Promise<string | undefined> {
       server.close(() => resolve(undefined));
     });
   });
-}
-
-/** How much may be written below a folder, which may not be there yet. Bytes. */
-function freeFor(folder: string): number {
-  const { bavail, bsize } = statfsSync(nearest(folder));
-  return bavail * bsize;
-}
-
-function nearest(folder: string): string {
-  return existsSync(folder) ? folder : nearest(dirname(folder));
 }

@@ -11,7 +11,8 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { noteBringing } from '../../src/apply/bringing.ts';
@@ -19,6 +20,7 @@ import { pathsUnder } from '../../src/config/paths.ts';
 import { instanceId, openStore } from '../../src/store/store.ts';
 import type { Shown } from './client.ts';
 import { eventually, startForge, type TestForge } from './forge.ts';
+import { smallDisk } from './small-disk.ts';
 
 /** A server that is gone. */
 let former: TestForge;
@@ -89,6 +91,35 @@ test('is refused before anything is touched where files of repositories lie alre
   noteBringing(paths, { from: `file://${replica}`, instance: instanceId(store), at: null });
   const again = await bare.cli(...installOn(bare, '--dry-run'));
   expect(again.code, again.stderr).toBe(0);
+});
+
+test('is refused before anything is touched where its repositories have no room', async () => {
+  await using large = await startForge();
+  const { path } = await large.json<Shown>('repo', 'create', 'large');
+  {
+    // More than the least room that a server is installed into.
+    using database = new DatabaseSync(path);
+    database.exec(`CREATE TABLE room(content); INSERT INTO room VALUES (zeroblob(${600 * 1024 ** 2}))`);
+  }
+  expect((await large.cli('backup', 'now')).code).toBe(0);
+  await large.stop();
+  const from = join(large.root, 'var/backups/fossilrepo');
+  const owner = readFileSync(join(from, 'owner.json'), 'utf8');
+
+  await using bare = await startForge({ bare: true });
+  const paths = pathsUnder(bare.root);
+  mkdirSync(paths.data, { recursive: true });
+  using disk = smallDisk({ at: paths.data, megabytes: 560 });
+  // For its ports.
+  mkdirSync(dirname(paths.config), { recursive: true });
+  copyFileSync(pathsUnder(large.root).config, paths.config);
+  giveTo(bare, disk.folder, dirname(paths.config), paths.config);
+  const argv = ['install', '--from', `file://${from}`, '--without-secrets', '--takeover', '--yes'];
+  const said = await bare.stopped(30_000, ...argv);
+  expect(said.code, said.stderr).toBe(1);
+  expect(said.stderr).toMatch(/bring back take 63\d MB, and the disk of .*data has 58\d MB left/);
+  expect(readFileSync(join(from, 'owner.json'), 'utf8')).toBe(owner);
+  for (const touched of [paths.database, paths.record]) expect(existsSync(touched), touched).toBe(false);
 });
 
 test('before it asks, what was made after the instant is named', async () => {

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { statfsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import prettyBytes from 'pretty-bytes';
 import { fetchRemote, findRemote, refuseLostEnd, type Remote } from '../../backup/fetch.ts';
@@ -9,6 +8,7 @@ import type { Forge } from '../../forge.ts';
 import type { Repository } from '../../store/repositories.ts';
 import type { Restore } from '../../store/restores.ts';
 import { showInstant } from '../../system/instant.ts';
+import { freeFor } from '../../system/room.ts';
 import { repositoryId } from '../file.ts';
 import { removeDatabase } from '../make.ts';
 import { scratch } from '../scratch.ts';
@@ -136,11 +136,11 @@ export function haveRoom(
   bytes: number,
   { copies = 3, next = 'Make room, or write the state to another disk: --into FOLDER.' }: Room = {},
 ): void {
-  const { bavail, bsize } = statfsSync(folder);
+  const free = freeFor(folder);
   const needed = copies * bytes;
-  if (bavail * bsize >= needed) return;
+  if (free >= needed) return;
   throw new OperatorError(
-    `The disk of ${folder} has ${prettyBytes(bavail * bsize)} left, and restoring needs ${prettyBytes(needed)}.`,
+    `The disk of ${folder} has ${prettyBytes(free)} left, and restoring needs ${prettyBytes(needed)}.`,
     { next },
   );
 }
