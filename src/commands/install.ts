@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { forgetClaim } from '../backup/fence.ts';
+import { replicaPlace } from '../backup/location.ts';
 import { readBringing } from '../apply/bringing.ts';
 import { answeredConfig } from '../config/answers.ts';
 import { type Paths, pathsUnder } from '../config/paths.ts';
@@ -19,7 +20,7 @@ import type { FromFlags } from './find-former.ts';
 import { installFrom } from './install-from.ts';
 import { applyAlone, planServer, showPlan } from './plan-and-apply.ts';
 import { prove } from './prove.ts';
-import { agreed, askForServer, somebodyIsThere } from './questions.ts';
+import { agreed, askForKeys, askForServer, somebodyIsThere } from './questions.ts';
 import { up } from './up.ts';
 
 type Flags = Omit<FromFlags, 'from'> & { from?: string; freshReplica: boolean };
@@ -34,14 +35,18 @@ export async function install(options: GlobalOptions, flags: Flags): Promise<voi
   const former = readIfThere(paths.config);
   const inFile = flags.storageKeys === undefined ? undefined : readStorageKeys(flags.storageKeys);
   const interactive = !flags.yes && !flags.dryRun && somebodyIsThere();
-  const { answers, keys: given } =
+  const { answers, keys } =
     interactive && former === undefined
       ? await askForServer(flags, inFile, paths.replica)
       : { answers: flags, keys: inFile };
   const text = answeredConfig(former, answers);
   const server = serverWith(text, options);
+  const stored = storedKeys(paths);
+  // A run that was killed may have left the file alone, as may whoever wrote it by hand.
+  const lacking = stored === undefined && replicaPlace(server.config.replica).kind === 's3';
+  const given = keys ?? (interactive && lacking ? await askForKeys() : undefined);
 
-  const replica = await lookFirst(server, given ?? storedKeys(paths), flags.freshReplica);
+  const replica = await lookFirst(server, given ?? stored, flags.freshReplica);
   const { steps, found } = await planServer(server, text, { keys: given });
   if (flags.dryRun) {
     showPlan(server, steps, { data: { replica }, text: replica });

@@ -44,6 +44,20 @@ test('wrong keys, no keys and a dead endpoint are refused before anything is tou
   expect(await guest.must(inventory)).toBe(was);
 });
 
+test('with a fossilrepo.yaml and no keys yet, it asks for the keys alone', async () => {
+  await guest.must(
+    `mkdir /etc/fossilrepo; printf 'domain: localhost\nreplica:\n  url: s3://${s3.bucket}/server\n  endpoint: ${s3.endpoint}\n' >/etc/fossilrepo/fossilrepo.yaml`,
+  );
+  await using terminal = await guest.terminal('fossilrepo install');
+  await terminal.answers('Access key ID of the storage', s3.accessKeyId, press.enter);
+  await terminal.answers('Secret access key', s3.secretAccessKey, press.enter);
+  await terminal.answers('Do this?', 'n', press.enter);
+  const { code, screen } = await terminal.ended();
+  expect(code, screen).toBe(130);
+  expect(screen).not.toContain('Domain (');
+  await guest.must('rm -r /etc/fossilrepo');
+});
+
 test('asks for the replica in S3 and its keys, which are on no screen and in no argument', async () => {
   await guest.must(
     `sed -n 's/.*secret_access_key = //p' /root/keys >/root/pattern; chmod 600 /root/pattern
