@@ -44,6 +44,9 @@ export type FromFlags = Answers & {
 /** How long after its last heartbeat a server counts as running: it says so every minute. Milliseconds. */
 export const alive = 75_000;
 
+/** By so much may a heartbeat's age be wrong: it is told by two clocks, each looked at when its server was installed. Milliseconds. */
+export const clocksApart = 300_000;
+
 /** So many files that are in the way are named. */
 const named = 3;
 

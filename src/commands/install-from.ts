@@ -30,7 +30,7 @@ import { openStore, putInPlace } from '../store/store.ts';
 import { withTemporaryFolder } from '../system/files.ts';
 import { isRoot, requireOwner, serviceUsers } from '../system/identity.ts';
 import { cleanEnvironment } from '../system/run.ts';
-import { alive, findFormer, type Found, type FromFlags } from './find-former.ts';
+import { alive, clocksApart, findFormer, type Found, type FromFlags } from './find-former.ts';
 import { applyAlone, planServer } from './plan-and-apply.ts';
 import { prove } from './prove.ts';
 import { agreed } from './questions.ts';
@@ -92,7 +92,7 @@ async function own({ source, owner, me, mine, begun }: Found): Promise<void> {
   if (!mine || owner.boot !== me.boot)
     await takeOver(openReplicaStore(source.config.replica, source.secrets.storage), me);
   if (mine) await sleep(begun ? 0 : Math.max(0, noticing - heartbeatAge(owner)));
-  else if (heartbeatAge(owner) <= alive) await sleep(noticing);
+  else if (heartbeatAge(owner) <= alive + clocksApart) await sleep(noticing);
 }
 
 /** All but the repositories, into its place. The parts don't run yet. */

@@ -53,7 +53,7 @@ function furnish(stage: Stage, other: TestForge): Bare {
 function age(replica: string): void {
   const file = join(replica, ownerKey);
   const owner = JSON.parse(readFileSync(file, 'utf8')) as object;
-  writeFileSync(file, JSON.stringify({ ...owner, heartbeat: new Date(Date.now() - 300_000).toISOString() }));
+  writeFileSync(file, JSON.stringify({ ...owner, heartbeat: new Date(Date.now() - 600_000).toISOString() }));
 }
 
 /** The recovery key that the first start showed, in a file of the other server's user. */

@@ -49,7 +49,7 @@ beforeAll(async () => {
   // It burnt a while ago: nobody is waited for.
   const file = ownerFile();
   const owner = JSON.parse(readFileSync(file, 'utf8')) as object;
-  writeFileSync(file, JSON.stringify({ ...owner, heartbeat: new Date(Date.now() - 300_000).toISOString() }));
+  writeFileSync(file, JSON.stringify({ ...owner, heartbeat: new Date(Date.now() - 600_000).toISOString() }));
 });
 afterAll(() => former[Symbol.asyncDispose]());
 
