@@ -388,6 +388,32 @@ describe.each(['github', 'gitlab', 'gitea'] as const)('tickets at %s', (kind) =>
     await forge.json('mirror', 'remove', kind, 'team', '--yes');
   });
 
+  test('where the host fails at one ticket the others arrive; where it fails at each it is left', async () => {
+    const tickets = issues().flatMap(({ body }) => /fossil-ticket: (\w+)/.exec(body)?.[1] ?? []);
+    expect(new Set(tickets).size).toBeGreaterThan(5);
+    const say = (words: string) => {
+      for (const ticket of new Set(tickets)) changeTicket(kind, ticket, { '+icomment': words });
+      return () => issues().filter(({ comments }) => JSON.stringify(comments).includes(words)).length;
+    };
+    const arrived = say('once more');
+    const all = new Set(tickets).size;
+    host.failAt(1);
+    const failed = await sync(kind);
+    expect(failed.code).not.toBe(0);
+    expect(failed.error).toMatch(/^tickets: Ticket \w{10}: .* answered 502 to /);
+    expect(arrived()).toBe(all - 1);
+    expect((await sync(kind)).code).toBe(0);
+    expect(arrived()).toBe(all);
+    const later = say('and again');
+    const before = host.calls.length;
+    host.failAt(Infinity);
+    expect((await sync(kind)).error).toContain('answered 502');
+    expect(host.calls.slice(before).filter(({ status }) => status === 502)).toHaveLength(4);
+    host.failAt(0);
+    expect((await sync(kind)).code).toBe(0);
+    expect(later()).toBe(all);
+  });
+
   test('a token that is refused is told, and not tried again before it is mended', async () => {
     const next = `${secret}0`;
     host.setToken(next);

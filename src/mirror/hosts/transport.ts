@@ -103,6 +103,9 @@ export function apiFetch(access: ApiAccess): typeof fetch {
 /** The host knows what was asked for by another address. */
 export class Moved extends RemoteError {}
 
+/** The host took a request and failed at it, as may be for that one alone. */
+export class HostFailed extends RemoteError {}
+
 /** A page for people in the place of an answer is a proxy's, or another server's. */
 function checked(host: string, answer: Response): Response {
   if (answer.status === 204 || answer.headers.get('content-type')?.includes('json')) return answer;
@@ -134,7 +137,7 @@ function refusal(host: string, request: Request, status: number, said: string): 
       next: 'Remove the mirror and add it with its present address.',
     });
   if (status >= 500)
-    return new RemoteError('unreachable', `${host} answered ${status} to ${what}${told}.`, {
+    return new HostFailed('unreachable', `${host} answered ${status} to ${what}${told}.`, {
       next: 'It is tried again by itself.',
     });
   return new RemoteError('rejected', `${host} refused ${what} (${status})${told}.`);

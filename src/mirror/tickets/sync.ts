@@ -4,6 +4,7 @@ import { forgetMirrorIssue, mirrorIssues, setMirrorIssue } from '../../store/mir
 import type { Mirror } from '../../store/mirrors.ts';
 import type { IssueCounts } from '../../store/sync-runs.ts';
 import type { IssueTracker } from '../hosts/issues.ts';
+import { HostFailed } from '../hosts/transport.ts';
 import { RemoteError } from '../remote/error.ts';
 import { issueOf, type WantedIssue } from './issue.ts';
 import { type Markers, markersOf } from './marker.ts';
@@ -16,7 +17,7 @@ export type TicketsDone = IssueCounts & {
   count: number;
   /** It took so long that the rest was left for the next time. */
   more: boolean;
-  /** Why it ended early; else why the first of those that a host refused was refused: the others are there. */
+  /** Why it ended early; else why the first of those that a host refused or failed at is not there: the others are. */
   error: OperatorError | undefined;
 };
 
@@ -28,6 +29,9 @@ export const plannedTickets = (
   mirror: Pick<Mirror, 'id'>,
   file: string,
 ): TicketStep[] => planTickets(readTickets(file).map(issueOf), mirrorIssues(store, mirror.id));
+
+/** A host that failed at more tickets than this in one run is ill itself. */
+const mostFailures = 3;
 
 /** For making issues there is always so much time. Milliseconds. */
 const leastWork = 20_000;
@@ -64,7 +68,7 @@ export async function syncTickets(
   const work = async () => {
     if (steps().length === 0) return;
     const issues = await tracker();
-    const at = { issues, markers, done, note };
+    const at = { issues, markers, done, note, failures: 0 };
     let look: Promise<void> | undefined;
     const lookForMarks = () =>
       (look ??= noteMarked(at).then(() => {
@@ -101,6 +105,8 @@ type Work = {
   markers: Markers;
   done: TicketsDone;
   note: (ticket: string, known: KnownIssue) => unknown;
+  /** At how many tickets the host failed. */
+  failures: number;
 };
 
 /** Notes every issue with one of our markers; of several with the same the oldest. */
@@ -117,17 +123,18 @@ async function noteMarked({ issues, markers, note }: Work): Promise<void> {
   for (const [ticket, known] of found) note(ticket, known);
 }
 
-/** A ticket that a host refuses doesn't keep the others from being there. @returns what the work says; true when it was refused */
-async function attempt(
-  { done }: Pick<Work, 'done'>,
-  { wanted }: TicketStep,
-  work: () => Promise<boolean>,
-): Promise<boolean> {
+/** A ticket that a host refuses or fails at doesn't keep the others from being there. @returns what the work says; true when it did */
+async function attempt(at: Work, { wanted }: TicketStep, work: () => Promise<boolean>): Promise<boolean> {
   try {
     return await work();
   } catch (error) {
-    if (!(error instanceof RemoteError) || error.kind !== 'rejected') throw error;
-    done.error ??= new RemoteError('rejected', `Ticket ${wanted.ticket.slice(0, 10)}: ${messageOf(error)}`);
+    if (!(error instanceof RemoteError)) throw error;
+    const itsOwn = error instanceof HostFailed ? ++at.failures <= mostFailures : error.kind === 'rejected';
+    if (!itsOwn) throw error;
+    at.done.error ??= new RemoteError(
+      error.kind,
+      `Ticket ${wanted.ticket.slice(0, 10)}: ${messageOf(error)}`,
+    );
     return true;
   }
 }

@@ -96,7 +96,7 @@ export async function startIssueHost(
   };
   const violations: string[] = [];
   const calls: { key: string; status: number }[] = [];
-  const knobs = { limits: 0, seconds: 0, breakAfter: Infinity, hang: false, writes: 0 };
+  const knobs = { limits: 0, seconds: 0, breakAfter: Infinity, hang: false, writes: 0, failures: 0 };
   let { token } = options;
 
   const answerTo = (request: IncomingMessage, url: URL, body: unknown): { answer: Answer; key: string } => {
@@ -147,6 +147,12 @@ export async function startIssueHost(
       for await (const piece of request) pieces.push(piece as Buffer);
       const text = Buffer.concat(pieces).toString();
       const url = new URL(request.url ?? '', kept.base);
+      if (request.method !== 'GET' && knobs.failures > 0) {
+        knobs.failures--;
+        calls.push({ key: `${request.method ?? ''} ${url.pathname}`, status: 502 });
+        response.writeHead(502, { 'content-type': 'text/html' }).end('<html>Bad Gateway</html>');
+        return;
+      }
       const { answer, key } = answerTo(request, url, text === '' ? undefined : JSON.parse(text));
       calls.push({ key, status: answer.status });
       const isWrite = request.method !== 'GET' && answer.status < 300;
@@ -186,6 +192,8 @@ export async function startIssueHost(
     /** The connection breaks after so many more writes, the last of which is stored. @param hang it stays open, and nothing comes */
     breakAfter: (writes: number, hang = false) =>
       Object.assign(knobs, { breakAfter: writes, writes: 0, hang }),
+    /** The next writes are answered by a proxy that got none from the host. */
+    failAt: (writes: number) => Object.assign(knobs, { failures: writes }),
     isWhole: () => knobs.breakAfter === Infinity,
     setToken: (next: string) => void (token = next),
     [Symbol.asyncDispose]: async () => {
