@@ -23,7 +23,7 @@ async function restoreCutShort(
   { argv, at, ended }: { argv: readonly string[]; at: number; ended: string },
 ): Promise<string> {
   const [pusher] = stage.pushers;
-  const how = await cutShort(stage, luck, { longest: 2_500, argv });
+  const how = await cutShort(stage, luck, { longest: 2_100, argv });
   await isOpen([pusher.url]);
   keptOrLive(stage, pusher);
   const { stderr } = await succeed(stage, ...argv);
