@@ -328,6 +328,9 @@ describe('a mirror in a folder', () => {
     const before = refs(there);
     // Else it is moved away within moments.
     const goOn = await pauseManagement(forge);
+    const litestream = forge.pidOf('replication');
+    // It reads what lies under the name, and goes on from there.
+    process.kill(litestream, 'SIGSTOP');
     // With its logs: another's would be read into it.
     const logs = ['', '-wal', '-shm'].filter((log) => existsSync(path + log));
     for (const log of logs) must('mv', path + log, `${path}.kept${log}`);
@@ -343,6 +346,7 @@ describe('a mirror in a folder', () => {
     } finally {
       must('rm', '-f', path, `${path}-wal`, `${path}-shm`);
       for (const log of logs) must('mv', `${path}.kept${log}`, path + log);
+      process.kill(litestream, 'SIGCONT');
       goOn();
     }
     const again = await forge.cli('sync', 'demo');
