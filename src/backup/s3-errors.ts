@@ -8,6 +8,10 @@ export const isMissing = (error: unknown): boolean => nameOf(error) === 'NoSuchK
 export const isPrecondition = (error: unknown): boolean =>
   ['PreconditionFailed', 'ConditionalRequestConflict'].includes(nameOf(error));
 
+/** The connection was there, and ended before all of the answer was. */
+export const isBrokenOff = (error: unknown): boolean =>
+  codesOf(error).some((code) => /ECONNRESET|EPIPE/.test(code));
+
 /** What went wrong with a request to S3-compatible storage, by cause. Never holds a key. @param doing write, read, list or delete */
 export function explainS3(
   place: Extract<ReplicaPlace, { kind: 's3' }>,

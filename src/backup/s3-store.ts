@@ -1,7 +1,11 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { S3Client } from '@aws-sdk/client-s3';
 import type { ReplicaPlace } from './location.ts';
-import { explainS3, isMissing, isPrecondition } from './s3-errors.ts';
+import { explainS3, isBrokenOff, isMissing, isPrecondition } from './s3-errors.ts';
 import { type ReplicaStore, storeDeadline } from './store.ts';
+
+/** Before an answer that broke off is asked for again. Milliseconds. */
+const pause = 500;
 
 /** The keys of an S3-compatible storage. */
 export type S3Keys = { accessKeyId: string; secretAccessKey: string };
@@ -22,9 +26,16 @@ export function s3Store(
 
   async function guarded<T>(doing: string, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const signal = AbortSignal.timeout(storeDeadline);
-    return work(signal).catch((error: unknown) => {
+    try {
+      return await work(signal).catch(async (error: unknown) => {
+        // The client asks again by itself, but not when an answer breaks off in its middle.
+        if (doing !== 'read' || !isBrokenOff(error)) throw error;
+        await sleep(pause, undefined, { signal });
+        return await work(signal);
+      });
+    } catch (error) {
       throw explainS3(place, doing, error);
-    });
+    }
   }
 
   return {

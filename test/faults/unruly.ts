@@ -6,8 +6,9 @@ import { storeDeadline } from '../../src/backup/store.ts';
 import { freePort, type S3 } from '../real/s3.ts';
 
 /** How a storage behaves: `broken` answers 500 to all, `full` 507 to what would be stored, `slow` waits with each answer for longer than
- * fossilrepo does, `narrow` takes a quarter of a megabyte a second in all. */
-export type Mood = 'well' | 'broken' | 'full' | 'slow' | 'narrow' | 'away';
+ * fossilrepo does, `narrow` takes a quarter of a megabyte a second in all, `curt` breaks off in the middle of the next object that is read, and is well
+ * again. */
+export type Mood = 'well' | 'broken' | 'full' | 'slow' | 'narrow' | 'curt' | 'away';
 
 /** A storage that can be made to behave badly. */
 export type UnrulyS3 = S3 & {
@@ -47,7 +48,12 @@ export async function unruly(s3: S3): Promise<UnrulyS3> {
     // The signature is over the address that the client used: its Host header goes along.
     const passed = request(s3.endpoint + url, { method, headers, agent }, (said) => {
       outgoing.writeHead(said.statusCode ?? 502, said.headers);
-      said.pipe(outgoing);
+      if (mood === 'curt' && method === 'GET') {
+        mood = 'well';
+        said.once('data', (piece: Buffer) =>
+          outgoing.write(piece.subarray(0, piece.length / 2), () => outgoing.destroy()),
+        );
+      } else said.pipe(outgoing);
     });
     passed.on('error', () => outgoing.destroy());
     if (mood === 'narrow') await trickle(incoming, passed);

@@ -8,6 +8,7 @@ import { probeReplica } from '../../src/backup/probe.ts';
 import { s3Store } from '../../src/backup/s3-store.ts';
 import { deleteAll, type ReplicaStore } from '../../src/backup/store.ts';
 import { OperatorError } from '../../src/errors.ts';
+import { unruly } from '../faults/unruly.ts';
 import { freePort, type S3, startS3 } from './s3.ts';
 
 let s3: S3;
@@ -146,6 +147,18 @@ describe('a directory', () => {
     // Nobody may make files there, not even root.
     expect((await failure(probeReplica(directoryStore('/dev/pts')))).next).toContain('chown');
   });
+});
+
+test('S3: an answer that breaks off in its middle is asked for again', async () => {
+  await using storage = await unruly(s3);
+  const store = s3Store(place({ endpoint: storage.endpoint }), keys());
+  const text = 'x'.repeat(100_000);
+  await store.put('large', text);
+  await storage.become('curt');
+  expect(await store.get('large')).toBe(text);
+  await storage.become('curt');
+  expect((await store.head('large', 50_000))?.bytes.toString()).toBe(text.slice(0, 50_000));
+  await store.delete('large');
 });
 
 describe('S3 says what is wrong', () => {
