@@ -2,14 +2,14 @@ import { readBringing } from '../apply/bringing.ts';
 import { knownTxid, readHighWater } from '../backup/high-water.ts';
 import { openReplicaStore } from '../backup/open.ts';
 import { writeLitestreamConfig } from '../backup/replicate.ts';
-import { exitCodes, OperatorError } from '../errors.ts';
+import { exitCodes, messageOf, OperatorError } from '../errors.ts';
 import { changeForge } from '../forge.ts';
 import { pathsUnder } from '../config/paths.ts';
 import { bringBack } from '../repos/restore/bring-back.ts';
 import type { GlobalOptions } from '../server.ts';
 import { allRepositories, removeRepository } from '../store/repositories.ts';
 import { inWords } from '../repos/verify.ts';
-import { attemptAll, failures } from '../system/attempts.ts';
+import { attemptAll } from '../system/attempts.ts';
 
 /** How many repositories are fetched and checked at once. */
 const atOnce = 8;
@@ -46,7 +46,10 @@ export async function bringRepositories(options: GlobalOptions): Promise<void> {
       },
     ).catch((error: unknown) => ({ done: [], failed: rows.map((item) => ({ item, error })) }));
     writeLitestreamConfig(forge);
-    const failed = failures(attempts);
+    const failed = attempts.failed.map(({ item: { id, name, state }, error }) => ({
+      ...{ id, name, state },
+      error: messageOf(error),
+    }));
     for (const { name, error } of failed) forge.out.warn(`${name} could not be brought back: ${error}`);
     forge.out.result({ repositories: attempts.done.length, failed }, '');
   });

@@ -17,7 +17,6 @@ import { type Answers, answeredConfig } from '../config/answers.ts';
 import type { Paths } from '../config/paths.ts';
 import { OperatorError } from '../errors.ts';
 import { preflight, refuseUnless, warnOf } from '../inspect/preflight.ts';
-import { placeOf } from '../plan/repository.ts';
 import { readRecoveryKey, readStorageKeys, storedKeys } from '../secrets/given.ts';
 import { recipientOf } from '../secrets/bundle/format.ts';
 import type { StorageCredentials } from '../secrets/storage.ts';
@@ -131,7 +130,8 @@ export async function findFormer(
     await fetchManagement(source, at, database);
     return surveyFormer(source, at, database);
   });
-  refuseWithoutRoom(server.paths, survey.repositories);
+  // Of a run that goes on, some are here, in their places or in part.
+  if (begun === undefined) refuseWithoutRoom(server.paths, survey.repositories);
   const former: FormerServer = { instance: owner.instance, secrets, ...survey };
   const claim = { owner, me, mine, begun: begun !== undefined };
   return { server, configText, keys: given, source, ...claim, at, former };
@@ -190,9 +190,14 @@ function isHere(paths: Paths, instance: string): boolean {
 function refuseOtherInstant(paths: Paths, at: Date | undefined): void {
   if (at === undefined) return;
   using store = openStore(paths);
-  if (readBrought(store)?.at === at.toISOString()) return;
+  const before = readBrought(store)?.at ?? undefined;
+  if (before === at.toISOString()) return;
+  const goOn =
+    before === undefined
+      ? ''
+      : `It was brought to ${showInstant(new Date(before))}: the command without --at goes on with that. `;
   throw new OperatorError(`This server is here already: install does not bring it to ${showInstant(at)}.`, {
-    next: `fossilrepo restore --all --at ${at.toISOString()} brings its repositories back to then. For a machine that is to be made anew: fossilrepo uninstall --purge first.`,
+    next: `${goOn}fossilrepo restore --all --at ${at.toISOString()} brings its repositories back to then. For a machine that is to be made anew: fossilrepo uninstall --purge first.`,
     exit: 'usage',
   });
 }
@@ -219,8 +224,7 @@ function refuseLeft(paths: Paths): void {
 
 /** Each is looked at when its turn comes, with what restoring needs besides. That all of them don't fit is known before. */
 function refuseWithoutRoom({ data }: Paths, repositories: FormerServer['repositories']): void {
-  const missing = repositories.filter((one) => !existsSync(join(data, placeOf(one))));
-  const needed = missing.reduce((sum, { bytes }) => sum + bytes, 0);
+  const needed = repositories.reduce((sum, { bytes }) => sum + bytes, 0);
   const free = freeFor(data);
   if (free >= needed) return;
   throw new OperatorError(

@@ -66,12 +66,7 @@ export async function installFrom(options: GlobalOptions, flags: FromFlags): Pro
   endBringing(paths);
   const told = `${brought.repositories} of ${brought.repositories + brought.failed.length} repositories are back.`;
   server.out.say(told);
-  if (at && brought.failed.length > 0) {
-    const names = brought.failed.map(({ name }) => name).join(' ');
-    server.out.say(
-      `The others to the same instant, when what is said above is mended: fossilrepo restore ${names} --at ${at.toISOString()}`,
-    );
-  }
+  if (at && brought.failed.length > 0) server.out.say(othersTo(at, brought.failed));
   if (brought.failed.length > 0) process.exitCode = exitCodes.partly;
   const { configText, keys } = found;
   if (server.supervisor.kind === 'foreground') {
@@ -141,10 +136,27 @@ function keysIn(bundle: Bundle): StorageCredentials | undefined {
 
 const broughtAnswer = z.object({
   repositories: z.int(),
-  failed: z.array(z.object({ name: z.string(), error: z.string() })),
+  failed: z.array(z.object({ id: z.string(), name: z.string(), state: z.string(), error: z.string() })),
 });
+type BroughtAnswer = z.output<typeof broughtAnswer>;
 
-async function bringAll({ root }: GlobalOptions): Promise<z.output<typeof broughtAnswer>> {
+/** What brings those to the instant that did not come back. By their ids: a deleted one may have had another's name. */
+function othersTo(at: Date, failed: BroughtAnswer['failed']): string {
+  const { served = [], trashed = [] } = Object.groupBy(failed, ({ state }) =>
+    state === 'trashed' ? 'trashed' : 'served',
+  );
+  const command = (rows: BroughtAnswer['failed'], more: string) =>
+    rows.length === 0
+      ? []
+      : [`  fossilrepo restore ${rows.map(({ id }) => id).join(' ')} --at ${at.toISOString()}${more}`];
+  return [
+    'The others to the same instant, when what is said above is mended:',
+    ...command(served, ''),
+    ...command(trashed, ' --in-trash'),
+  ].join('\n');
+}
+
+async function bringAll({ root }: GlobalOptions): Promise<BroughtAnswer> {
   const child = spawn(ownProgram, ['--root', root, '--json', 'bring-repositories'], {
     env: cleanEnvironment(),
     // Its standard input ends with this process, and it with that.

@@ -2,9 +2,9 @@ import { existsSync, lstatSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Forge } from '../forge.ts';
 import type { Finding } from '../health/finding.ts';
+import { idOfFile } from '../repos/file.ts';
 import { type Brought, noteBrought, readBrought } from '../store/brought.ts';
 import { findRepositoryById, type Repository } from '../store/repositories.ts';
-import type { Store } from '../store/store.ts';
 
 /** Repositories in service without a file, and how each comes back. */
 export function missingFiles(
@@ -13,7 +13,7 @@ export function missingFiles(
 ): Finding[] {
   const gone = rows.filter(({ file }) => !existsSync(join(paths.data, file)));
   const brought = readBrought(store);
-  if (brought) forgetFound(store, brought, gone);
+  if (brought) forgetFound({ paths, store }, brought);
   // What never came back with a server that is as of an instant belongs to that instant; what was lost since, to now.
   const instant = ({ id }: Repository): string =>
     brought?.missing.includes(id) === true ? (brought.at ?? 'now') : 'now';
@@ -40,10 +40,19 @@ export const linkedFiles = ({ paths }: Pick<Forge, 'paths'>, rows: readonly Repo
       next: `Put the file itself back in its place. Where ${paths.data} has no room, give it a larger disk.`,
     }));
 
-/** One that came back after all is as any other from then on. */
-function forgetFound(store: Store, brought: Brought, gone: readonly Repository[]): void {
-  const missing = brought.missing.filter(
-    (id) => gone.some((row) => row.id === id) || findRepositoryById(store, id)?.state === 'trashed',
-  );
+/** One that came back after all is as any other from then on; what else lies in its place is not it. */
+function forgetFound({ paths, store }: Pick<Forge, 'paths' | 'store'>, brought: Brought): void {
+  const missing = brought.missing.filter((id) => {
+    const row = findRepositoryById(store, id);
+    return row !== undefined && (row.state === 'trashed' || !liesThere(join(paths.data, row.file), id));
+  });
   if (missing.length < brought.missing.length) noteBrought(store, { ...brought, missing });
+}
+
+function liesThere(file: string, id: string): boolean {
+  try {
+    return existsSync(file) && !isLink(file) && idOfFile(file) === id;
+  } catch {
+    return false;
+  }
 }

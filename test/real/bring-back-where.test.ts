@@ -3,10 +3,12 @@ import {
   chownSync,
   copyFileSync,
   existsSync,
+  lstatSync,
   mkdirSync,
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   truncateSync,
   utimesSync,
   writeFileSync,
@@ -120,6 +122,11 @@ test('is refused before anything is touched where its repositories have no room'
   expect(said.stderr).toMatch(/bring back take 63\d MB, and the disk of .*data has 58\d MB left/);
   expect(readFileSync(join(from, 'owner.json'), 'utf8')).toBe(owner);
   for (const touched of [paths.database, paths.record]) expect(existsSync(touched), touched).toBe(false);
+  // As after a run that was killed: what it fetched takes room, and is part of what is needed.
+  using store = openStore(pathsUnder(large.root));
+  noteBringing(paths, { from: `file://${from}`, instance: instanceId(store), at: null });
+  const again = await bare.cli(...argv, '--dry-run');
+  expect(again.code, again.stderr).toBe(0);
 });
 
 test('before it asks, what was made after the instant is named', async () => {
@@ -174,14 +181,22 @@ test('what could not be brought back to an instant is brought to that one, not t
   const command = `fossilrepo restore damaged --at ${mark.toISOString()}`;
   const said = async () => (await bare.cli('status')).stdout.includes(command);
   await eventually(said, 60_000, 'status says with which instant');
-  expect(bare.log()).toContain(command);
+  expect(bare.log()).toContain(`fossilrepo restore ${damaged} --at ${mark.toISOString()}`);
+  // What else lies in its place is not it.
+  const place = join(bare.root, 'data/repos/damaged.fossil');
+  symlinkSync(join(bare.root, 'data/repos/early.fossil'), place);
+  const isGone = () => lstatSync(place, { throwIfNoEntry: false }) === undefined;
+  await eventually(isGone, 60_000, 'it is moved away');
+  // The loop has looked again by then.
+  await sleep(12_000);
+  expect((await bare.cli('status')).stdout).toContain(command);
   for (const { file, bytes, at } of kept) {
     writeFileSync(file, bytes);
     utimesSync(file, at.atime, at.mtime);
   }
   await bare.json('restore', 'damaged', '--at', mark.toISOString(), '--yes');
   await eventually(async () => !(await said()), 60_000, 'the loop saw it');
-  rmSync(join(bare.root, 'data/repos/damaged.fossil'));
+  rmSync(place);
   const now = async () => (await bare.cli('status')).stdout.includes('fossilrepo restore damaged --at now');
   await eventually(now, 60_000, 'what is lost later is brought back as it was last');
   await bare.stop();
