@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { isElsewhere } from '../backup/fence.ts';
-import { preflight, refuseUnless } from '../inspect/preflight.ts';
+import { asRunBefore, preflight, refuseUnless } from '../inspect/preflight.ts';
 import { checkReplica } from '../inspect/replica.ts';
 import type { Step } from '../plan/steps.ts';
 import { storedKeys } from '../secrets/given.ts';
@@ -56,6 +56,7 @@ async function lookFirst(server: Server, steps: readonly Step[]): Promise<void> 
   const replicated = steps.some(
     (step) => step.do === 'files' && step.files.some(({ path }) => path === litestreamConfig),
   );
-  refuseUnless(await preflight({ ...server, processes: await server.supervisor.processes() }));
+  const machine = await preflight({ ...server, processes: await server.supervisor.processes() });
+  refuseUnless(asRunBefore(machine, server.paths, 'change'));
   if (replicated || isNewPlace(server)) refuseUnless(await checkReplica(server, storedKeys(server.paths)));
 }

@@ -5,7 +5,7 @@ import { readBringing } from '../apply/bringing.ts';
 import { answeredConfig } from '../config/answers.ts';
 import { type Paths, pathsUnder } from '../config/paths.ts';
 import { OperatorError } from '../errors.ts';
-import { inOneLine, preflight, refuseUnless, warnOf } from '../inspect/preflight.ts';
+import { asRunBefore, inOneLine, preflight, refuseUnless, warnOf } from '../inspect/preflight.ts';
 import { checkReplica } from '../inspect/replica.ts';
 import { describePlan } from '../plan/describe.ts';
 import { readStorageKeys, storedKeys } from '../secrets/given.ts';
@@ -109,7 +109,8 @@ async function lookFirst(
   freshReplica: boolean,
 ): Promise<string> {
   const processes = await server.supervisor.processes();
-  const machine = await preflight({ ...server, processes, thorough: true });
+  const found = await preflight({ ...server, processes, thorough: true });
+  const machine = asRunBefore(found, server.paths, 'change');
   // A folder that may not be the replica is not written to.
   const refused = machine.some(({ what, verdict }) => what === 'replica' && verdict === 'refuse');
   const replica = refused ? [] : await checkReplica(server, keys, freshReplica);

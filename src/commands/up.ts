@@ -6,7 +6,7 @@ import { applySteps } from '../apply/apply.ts';
 import { firstConfig } from '../config/answers.ts';
 import { type Paths, pathsUnder, ownProgram } from '../config/paths.ts';
 import { messageOf, OperatorError } from '../errors.ts';
-import { preflight, refuseUnless, warnOf, whenStarting } from '../inspect/preflight.ts';
+import { asRunBefore, preflight, refuseUnless, warnOf } from '../inspect/preflight.ts';
 import type { StorageCredentials } from '../secrets/storage.ts';
 import { type GlobalOptions, openServer, type Server, serverWith, stackOfServer } from '../server.ts';
 import { keepRunning } from '../stack/keep-running.ts';
@@ -44,7 +44,7 @@ export async function up(
     configText ??
     (existsSync(server.paths.config) ? readFileSync(server.paths.config, 'utf8') : firstConfig(isRoot()));
   const found = await preflight({ ...server, processes: await server.supervisor.processes() });
-  const judged = existsSync(server.paths.database) ? whenStarting(found) : found;
+  const judged = asRunBefore(found, server.paths, 'start');
   refuseUnless(judged);
   warnOf(
     judged.filter((one) => !found.includes(one)),

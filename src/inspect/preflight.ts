@@ -74,12 +74,20 @@ export function refuseUnless(found: readonly Preflight[]): void {
   });
 }
 
-/** What keeps a server from being made, but not one that has run from starting: it serves what it can, and its loop tells the rest. */
-const atFirst: ReadonlySet<string> = new Set(['memory', 'disk', 'names']);
+/** What keeps a server from being made, but not one that has run from starting, or from being changed: its loop tells the rest. */
+const atFirst = { start: ['memory', 'disk', 'names'], change: ['memory', 'disk'] } as const;
 
-/** The same for a server that has run before. */
-export const whenStarting = (found: readonly Preflight[]): Preflight[] =>
-  found.map((one) => (one.verdict === 'refuse' && atFirst.has(one.what) ? { ...one, verdict: 'warn' } : one));
+/** The same for a server that is about to start, or to be changed: one that has run before does it with what there is. */
+export const asRunBefore = (
+  found: readonly Preflight[],
+  { database }: Pick<Paths, 'database'>,
+  what: keyof typeof atFirst,
+): Preflight[] => {
+  const only: readonly string[] = existsSync(database) ? atFirst[what] : [];
+  return found.map((one) =>
+    one.verdict === 'refuse' && only.includes(one.what) ? { ...one, verdict: 'warn' } : one,
+  );
+};
 
 /** Says what is only a warning. */
 export function warnOf(found: readonly Preflight[], out: Pick<Output, 'warn'>): void {

@@ -47,6 +47,8 @@ test('a server whose disk is nearly full starts again, and says so', async () =>
     await forge.start();
     expect(forge.log()).toMatch(/There is only [\d.]+ MB free for .*data/);
     expect((await forge.cli('repo', 'verify', 'demo')).code).toBe(0);
+    const applied = await forge.cli('apply');
+    expect(applied.code, applied.stderr).toBe(0);
     await forge.stop();
   }
 });
