@@ -14,6 +14,7 @@ import type { Repository } from '../store/repositories.ts';
 import { transaction } from '../store/store.ts';
 import { wentWell, wentWrong } from '../store/tries.ts';
 import { withLock } from '../system/locks.ts';
+import { refuseAnother } from './another.ts';
 import { causeOf, isStopped } from './deadline.ts';
 import { describeIssues } from './describe-run.ts';
 import { RateLimited } from './hosts/rate-limit.ts';
@@ -147,7 +148,10 @@ function notePart(
     return { part, count, did, error: null };
   }
   const [what, kind] = [messageOf(error), error instanceof RemoteError ? error.kind : part];
-  const next = (errorKind: string, failures: number) => nextTry(errorKind, failures, Date.now());
+  // One that is refused keeps the others waiting no longer than without it.
+  const goesOn = more && !waitsForHand({ errorKind: kind });
+  const next = (errorKind: string, failures: number) =>
+    goesOn ? Date.now() + soon : nextTry(errorKind, failures, Date.now());
   const tries = wentWrong(before, begunAt, { error: what, errorKind: kind }, next);
   updateMirrorPart(store, mirror.id, part, { ...tries, count });
   noteRun(store, run, part, work, what);
@@ -157,6 +161,7 @@ function notePart(
 }
 
 async function bringTickets(forge: Forge, row: Repository, mirror: Mirror, { signal }: When): Promise<Done> {
+  refuseAnother(forge, row);
   const { count, more, error, ...work } = await syncTickets(
     forge,
     mirror,
@@ -174,9 +179,10 @@ async function bringWiki(
   mirror: Mirror,
   { why, signal }: When,
 ): Promise<Done> {
-  const wiki = await withLock(forge.paths, `export-${row.id}`, patience, () =>
-    exportWiki(forge, row, signal),
-  );
+  const wiki = await withLock(forge.paths, `export-${row.id}`, patience, () => {
+    refuseAnother(forge, row);
+    return exportWiki(forge, row, signal);
+  });
   const compare = why === 'asked' || why === 'comparison';
   const done = await syncWiki(forge, mirror, wiki, { compare, signal });
   tellOverwritten(forge, { row, mirror }, done);

@@ -3,10 +3,10 @@ import pMap, { pMapSkip } from 'p-map';
 import { isBusy, messageOf, OperatorError } from '../errors.ts';
 import type { Forge } from '../forge.ts';
 import type { DueMirror, Why } from '../plan/sync.ts';
-import { idOfFile } from '../repos/file.ts';
 import { findMirrorById, type Mirror } from '../store/mirrors.ts';
 import { findRepositoryById, type Repository } from '../store/repositories.ts';
 import { withLock } from '../system/locks.ts';
+import { refuseAnother } from './another.ts';
 import { bringMirror } from './bring.ts';
 import { causeOf, isStopped } from './deadline.ts';
 import { type MirrorCache, refreshCache } from './export/cache.ts';
@@ -90,7 +90,6 @@ export async function syncRepository(
     jobs,
     async ({ mirror, why, partsOnly }) => {
       try {
-        if (partsOnly) refuseAnother(forge, row);
         const side = partsOnly ? undefined : await (made ??= makeSide());
         return await withLock(forge.paths, `push-${mirror.id}`, 0, async () => {
           const code = side
@@ -113,18 +112,6 @@ export async function syncRepository(
   );
 }
 
-/** What is private in another repository must not go where this one is mirrored. @throws OperatorError (check) when one was put into its place */
-function refuseAnother({ paths }: Pick<Forge, 'paths'>, row: Pick<Repository, 'id' | 'name' | 'file'>): void {
-  if (idOfFile(join(paths.data, row.file)) === row.id) return;
-  throw new OperatorError(
-    `Another repository was put in the place of ${row.name}: nothing of it is mirrored.`,
-    {
-      next: 'It is moved away by itself while the server runs; fossilrepo status says how the former one comes back.',
-      exit: 'check',
-    },
-  );
-}
-
 /** A repository's Git side, up to date. @param patience milliseconds to wait for another fossilrepo that makes it @throws OperatorError (busy) */
 export async function exported(
   forge: Forge,
@@ -132,13 +119,13 @@ export async function exported(
   { signal, progress }: SyncOptions,
   patience = 0,
 ): Promise<MirrorCache> {
-  refuseAnother(forge, row);
-  return await withLock(forge.paths, `export-${row.id}`, patience, () =>
-    refreshCache(forge, row, {
+  return await withLock(forge.paths, `export-${row.id}`, patience, () => {
+    refuseAnother(forge, row);
+    return refreshCache(forge, row, {
       ...(signal && { signal }),
       ...(progress && { progress: (done: number, all: number) => progress(row.name, done, all) }),
-    }),
-  );
+    });
+  });
 }
 
 /** Under the mirror's lock: with its row as it is now. @param begunAt before the repository was read: what is written later is new to it */

@@ -6,6 +6,7 @@ import { pushedRefs } from '../store/mirror-refs.ts';
 import { findMirrorById, type Mirror, updateMirror } from '../store/mirrors.ts';
 import type { Repository } from '../store/repositories.ts';
 import { withLock } from '../system/locks.ts';
+import { refuseAnother } from './another.ts';
 import { type MirrorCache, refreshCache } from './export/cache.ts';
 import { compareCache } from './compare/cache.ts';
 import { remoteOf } from './credential.ts';
@@ -60,6 +61,7 @@ export async function verifyMirrors(
   const stampNow = () => stampIfThere(join(forge.paths.data, row.file));
   const before = stampNow();
   const { cache, stamp, compared } = await withLock(forge.paths, `export-${row.id}`, patience, async () => {
+    refuseAnother(forge, row);
     const made = await refreshCache(forge, row);
     // With a push in between nobody knows which of both states was read.
     const still = stampNow() === before ? before : undefined;

@@ -194,7 +194,7 @@ test('a repository that can not be compared has had its turn, and is not taken f
     if (first === undefined) continue;
     // Nothing of it is here.
     await expect(verifyMirrors({ store, paths } as Forge, first.row, first.mirrors, 1)).rejects.toThrow(
-      'no such file',
+      'is not there or cannot be opened',
     );
     expect(mirrorsOf(store, first.row.id)).toMatchObject([{ verifiedAt: null, verifyError: null }]);
   }

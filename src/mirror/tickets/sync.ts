@@ -30,7 +30,7 @@ export const plannedTickets = (
   file: string,
 ): TicketStep[] => planTickets(readTickets(file).map(issueOf), mirrorIssues(store, mirror.id));
 
-/** A host that failed at more tickets than this in one run is ill itself. */
+/** A host that failed at more tickets in a row than this is ill itself. */
 const mostFailures = 3;
 
 /** For making issues there is always so much time. Milliseconds. */
@@ -105,7 +105,7 @@ type Work = {
   markers: Markers;
   done: TicketsDone;
   note: (ticket: string, known: KnownIssue) => unknown;
-  /** At how many tickets the host failed. */
+  /** At how many tickets in a row the host failed. */
   failures: number;
 };
 
@@ -126,7 +126,9 @@ async function noteMarked({ issues, markers, note }: Work): Promise<void> {
 /** A ticket that a host refuses or fails at doesn't keep the others from being there. @returns what the work says; true when it did */
 async function attempt(at: Work, { wanted }: TicketStep, work: () => Promise<boolean>): Promise<boolean> {
   try {
-    return await work();
+    const went = await work();
+    at.failures = 0;
+    return went;
   } catch (error) {
     if (!(error instanceof RemoteError)) throw error;
     const itsOwn = error instanceof HostFailed ? ++at.failures <= mostFailures : error.kind === 'rejected';
