@@ -28,8 +28,13 @@ export const doneAs = (
 /** What came between the look that was shown and the exchange. @param former where it is kept */
 export function cameLate({ present }: Pick<PreparedRestore, 'present'>, { kept }: Former): Newer | undefined {
   if (present.is !== 'whole' || kept === null) return undefined;
-  const newer = newerThan(kept, present.receipt);
-  return newer.receipts.length === 0 ? undefined : newer;
+  try {
+    const newer = newerThan(kept, present.receipt);
+    return newer.receipts.length === 0 ? undefined : newer;
+  } catch {
+    // The state is in its place, which nothing that can't be read of the former one makes untrue.
+    return undefined;
+  }
 }
 
 /** One that is left as it is, for an answer: the state of which instant it has, and since when. */

@@ -21,7 +21,7 @@ type Plan = Awaited<ReturnType<typeof planOf>> & { error: string | null };
 /**
  * `sync --dry-run`: what would be asked, and what would be pushed, by what was pushed last. Nobody is asked. One that can't be looked at
  * keeps no other from being shown.
- * @returns of each upstream and mirror whether it could be looked at, as a sync answers
+ * @returns of each mirror whether it could be looked at, as a sync answers
  */
 export async function drySync(
   forge: Forge,
@@ -34,7 +34,7 @@ export async function drySync(
     url,
   }));
   const plans: Plan[] = [];
-  const looked = asked.map(() => ({ ok: true, busy: false }));
+  const looked: { ok: boolean; busy: boolean }[] = [];
   for (const { mirror } of jobs) {
     const row = findRepositoryById(forge.store, mirror.repository);
     if (row?.state !== 'active') continue;

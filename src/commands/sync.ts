@@ -36,6 +36,7 @@ export async function sync(
   if (flags.due && !flags.dryRun) takeSyncRequest(pathsUnder(options.root));
   await withForge(options, async (forge) => {
     const work = workOf(forge, names, flags);
+    const counts = ({ busy }: { busy: boolean }) => !(busy && flags.due);
     const deadline = flags.deadline ?? deadlines[flags.due ? 'due' : 'asked'];
     const late = deadlineIn(deadline);
     const until = Date.now() + Math.max(deadline / 2, deadline - lastPart);
@@ -43,7 +44,7 @@ export async function sync(
       const looked = await drySync(forge, work.upstreams(), work.mirrors(), late).catch((error: unknown) => {
         throw causeOf(error, late);
       });
-      answer(looked, flags);
+      answer(looked.filter(counts), flags);
       return;
     }
     // Another server may be this one, brought back: both would push.
@@ -69,7 +70,6 @@ export async function sync(
         pushed: (result) => tell(result.busy, describe(result)),
       },
     );
-    const counts = ({ busy }: { busy: boolean }) => !(busy && flags.due);
     report(forge, pulled.filter(counts), results.filter(counts), flags);
     if (stop.aborted) process.exitCode = exitCodes.cancelled;
   });
