@@ -366,7 +366,8 @@ describe('a mirror in a folder', () => {
     await eventually(() => refs(there)['refs/heads/main'] === before, 60_000, 'the mirror is rewound');
     await eventually(async () => (await mirrorOf('demo', 'folder')).rewound !== null, 10_000, 'it is known');
     expect((await forge.cli('mirror', 'show', 'demo')).stdout).toContain('rewound         by a restore at');
-    expect((await forge.cli('restore', 'demo', '--undo', '--yes')).code).toBe(0);
+    const undone = await forge.cli('restore', 'demo', '--undo', '--yes');
+    expect(undone.code, undone.stderr).toBe(0);
     await eventually(() => origins(there)[0] === later, 60_000, 'it is forward again');
     expect((await forge.cli('mirror', 'verify', 'demo')).code).toBe(0);
   });
