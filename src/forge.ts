@@ -43,6 +43,6 @@ export function forgeOf(server: Server, store: Store, secrets: Secrets): Forge {
     store,
     secrets,
     instance: instanceId(store),
-    litestream: litestreamControl(server.paths.litestreamSocket),
+    litestream: litestreamControl(server.paths),
   };
 }

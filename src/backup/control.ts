@@ -1,9 +1,11 @@
 import { endianness } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
+import type { Paths } from '../config/paths.ts';
 import { codeOf } from '../errors.ts';
 import { readPiece, sizeIfThere } from '../system/files.ts';
 import { ControlError, exchange, failedAs } from './control-socket.ts';
+import { whileLettingGo, whileSending } from './sending.ts';
 import { bytesToSend } from './taken-out.ts';
 
 export { ControlError, failedAs };
@@ -47,14 +49,14 @@ const syncAnswer = z.object({ txid: z.int(), replicated_txid: z.int() });
  * A running Litestream, over its control socket (its server.go). Every call has a deadline in milliseconds.
  * All methods @throws ControlError
  */
-export function litestreamControl(socketPath: string) {
+export function litestreamControl(paths: Pick<Paths, 'litestreamSocket' | 'locks'>) {
   const ask = <T>(
     method: 'GET' | 'POST',
     path: string,
     answer: z.ZodType<T>,
     body?: object,
     timeoutMs = 5_000,
-  ) => exchange({ socketPath, method, path, body, timeoutMs }, answer);
+  ) => exchange({ socketPath: paths.litestreamSocket, method, path, body, timeoutMs }, answer);
 
   async function list(): Promise<Replicated[]> {
     const [listed, diagnostics] = await Promise.all([
@@ -90,6 +92,59 @@ export function litestreamControl(socketPath: string) {
     return replicated_txid;
   }
 
+  async function letGo(
+    path: string,
+    timeoutMs: number,
+  ): Promise<{ txid: number | undefined; why: string | undefined }> {
+    const timeout = Math.max(1, Math.ceil(timeoutMs / 1000));
+    try {
+      const { status, txid } = await ask(
+        'POST',
+        '/unregister',
+        unregisterAnswer,
+        { path, timeout },
+        timeoutMs + 2_000,
+      );
+      return { txid: status === 'unregistered' ? txid : undefined, why: undefined };
+    } catch (error) {
+      if (!failedAs(error, 'refused')) throw error;
+      if ((await list()).some((database) => database.path === path)) throw error;
+      return { txid: undefined, why: error.message };
+    }
+  }
+
+  /** @param end when it may last no longer, on `performance.now`'s clock; undefined when what there is to read and to send decides */
+  async function sendAll(
+    path: string,
+    end: number | undefined,
+  ): Promise<{ txid: number; replicatedTxid: number }> {
+    const toRead = end === undefined ? patience(bytesToRead(path), readingPace) : end - performance.now();
+    const { txid, replicatedTxid } = await takeOut(path, Math.max(1, Math.ceil(toRead)));
+    if (txid === 0)
+      throw new ControlError(
+        'refused',
+        `Litestream finds no database in ${path}.`,
+        'See whether the file is there and is a SQLite database.',
+      );
+    let reached = replicatedTxid;
+    const last = end ?? performance.now() + patience(bytesToSend(path, reached), sendingPace);
+    for (let pause = 5; reached < txid; pause = Math.min(2 * pause, 160)) {
+      const left = Math.ceil(last - performance.now());
+      if (left <= 0)
+        throw new ControlError(
+          'refused',
+          `${path} is in the replica up to transaction ${reached}, not up to ${txid}.`,
+          'See whether the replica can be reached, and what Litestream says: fossilrepo logs replication.',
+        );
+      if (logPages(path) < shortLog) reached = await send(path, left);
+      else {
+        await sleep(Math.min(pause, left));
+        reached = (await takeOut(path, Math.max(1_000, left))).replicatedTxid;
+      }
+    }
+    return { txid, replicatedTxid: reached };
+  }
+
   return {
     /** The running daemon: its version, process and since when. */
     async info(): Promise<{ version: string; pid: number; startedAt: Date; databases: number }> {
@@ -113,26 +168,14 @@ export function litestreamControl(socketPath: string) {
      * Stops replicating a database, having sent what it had. Call `syncNow` before: when the last of it can't be sent, Litestream lets go
      * of the database all the same and `why` says what went wrong. `txid` is the last transaction; undefined when it didn't have the database.
      */
-    async unregister(
-      path: string,
-      timeoutMs = 30_000,
-    ): Promise<{ txid: number | undefined; why: string | undefined }> {
-      const timeout = Math.max(1, Math.ceil(timeoutMs / 1000));
-      try {
-        const { status, txid } = await ask(
-          'POST',
-          '/unregister',
-          unregisterAnswer,
-          { path, timeout },
-          timeoutMs + 2_000,
-        );
-        return { txid: status === 'unregistered' ? txid : undefined, why: undefined };
-      } catch (error) {
-        if (!failedAs(error, 'refused')) throw error;
-        if ((await list()).some((database) => database.path === path)) throw error;
-        return { txid: undefined, why: error.message };
-      }
-    },
+    unregister: (path: string, timeoutMs = 30_000) =>
+      whileLettingGo(paths, path, timeoutMs, async () => {
+        // One that is read for whoever waits for it no longer has its turn first (execSem in db.go).
+        await takeOut(path, timeoutMs).catch((error: unknown) => {
+          if (failedAs(error, 'slow')) throw error;
+        });
+        return await letGo(path, timeoutMs);
+      }),
 
     /**
      * Returns when everything that was committed before the call is in the replica, and fails when it isn't. True only as long as no other
@@ -141,38 +184,8 @@ export function litestreamControl(socketPath: string) {
      * @throws ControlError `unknown` when Litestream doesn't have the database, `refused` when it can't read it or reach the replica in time
      */
     async syncNow(path: string, deadline?: number): Promise<{ txid: number; replicatedTxid: number }> {
-      const started = performance.now();
-      const { txid, replicatedTxid } = await takeOut(
-        path,
-        deadline ?? patience(bytesToRead(path), readingPace),
-      );
-      if (txid === 0)
-        throw new ControlError(
-          'refused',
-          `Litestream finds no database in ${path}.`,
-          'See whether the file is there and is a SQLite database.',
-        );
-      if (replicatedTxid >= txid) return { txid, replicatedTxid };
-      let reached = replicatedTxid;
-      const end =
-        deadline === undefined
-          ? performance.now() + patience(bytesToSend(path, reached), sendingPace)
-          : started + deadline;
-      for (let pause = 5; reached < txid; pause = Math.min(2 * pause, 160)) {
-        const left = Math.ceil(end - performance.now());
-        if (left <= 0)
-          throw new ControlError(
-            'refused',
-            `${path} is in the replica up to transaction ${reached}, not up to ${txid}.`,
-            'See whether the replica can be reached, and what Litestream says: fossilrepo logs replication.',
-          );
-        if (logPages(path) < shortLog) reached = await send(path, left);
-        else {
-          await sleep(Math.min(pause, left));
-          reached = (await takeOut(path, Math.max(1_000, left))).replicatedTxid;
-        }
-      }
-      return { txid, replicatedTxid: reached };
+      const end = deadline === undefined ? undefined : performance.now() + deadline;
+      return await whileSending(paths, path, deadline ?? 60_000, () => sendAll(path, end));
     },
   };
 }

@@ -1,8 +1,9 @@
 import { join } from 'node:path';
 import pMap from 'p-map';
+import { failedAs } from '../backup/control.ts';
 import { refuseWhileFenced } from '../backup/fence.ts';
 import { exitCodes, messageOf, OperatorError } from '../errors.ts';
-import { type Forge, withForge } from '../forge.ts';
+import { alone, type Forge, withForge } from '../forge.ts';
 import type { GlobalOptions } from '../server.ts';
 import { getRepository, listRepositories, type Repository } from '../store/repositories.ts';
 
@@ -22,7 +23,7 @@ export async function backupNow(options: GlobalOptions, names: readonly string[]
       files,
       async ({ name, path }) => {
         try {
-          const { txid } = await forge.litestream.syncNow(path);
+          const { txid } = await sentNow(forge, path);
           return { name, ok: true, txid, error: null };
         } catch (error) {
           return { name, ok: false, txid: null, error: messageOf(error) };
@@ -41,6 +42,15 @@ export async function backupNow(options: GlobalOptions, names: readonly string[]
     );
     if (failed.length > 0)
       process.exitCode = failed.length === results.length ? exitCodes.failed : exitCodes.partly;
+  });
+}
+
+/** Whoever works on a repository may have had Litestream let go of it for a moment: asked again when that is done. */
+async function sentNow(forge: Forge, path: string): Promise<{ txid: number }> {
+  return await forge.litestream.syncNow(path).catch(async (error: unknown) => {
+    if (!failedAs(error, 'unknown')) throw error;
+    await alone(forge, () => Promise.resolve());
+    return await forge.litestream.syncNow(path);
   });
 }
 

@@ -33,8 +33,7 @@ export async function uninstall(options: GlobalOptions, flags: Flags): Promise<v
   const found = await look(server);
   const steps = planRemoval(paths, found, flags.purge, replicaToRemove(server, described));
   const remains = remainsAfter(steps, paths, named, { ...found, exists: existsSync, real });
-  const missing =
-    remains.replica.is === 'kept' ? await unsent(litestreamControl(paths.litestreamSocket), paths) : [];
+  const missing = remains.replica.is === 'kept' ? await unsent(litestreamControl(paths), paths) : [];
   const kept = [
     describeRemains(remains, named, {
       purge: flags.purge,

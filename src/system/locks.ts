@@ -46,15 +46,19 @@ export async function withLock<T>(
   }
 }
 
+/** How a lock is held: by one alone, or by any number who share it. */
+type Way = 'alone' | 'shared';
+
 /**
  * Takes a lock of the kernel's on a file of its own, which is made when it isn't there.
  * @returns what gives it back; undefined when somebody has it, or the file's folder is gone
  */
-export function tryHold(file: string): Disposable | undefined {
+export function tryHold(file: string, way: Way = 'alone'): Disposable | undefined {
   let database: DatabaseSync | undefined;
   try {
     database = new DatabaseSync(file, { timeout: 0 });
-    if (tryLock(database)) return { [Symbol.dispose]: () => database?.close() };
+    belongsToFolder(dirname(file), file);
+    if (tryLock(database, way)) return { [Symbol.dispose]: () => database?.close() };
   } catch (error) {
     if (existsSync(dirname(file))) throw error;
   }
@@ -62,12 +66,28 @@ export function tryHold(file: string): Disposable | undefined {
   return undefined;
 }
 
+/** The same, having waited for others. @param wait milliseconds */
+export async function hold(file: string, way: Way, wait: number): Promise<Disposable | undefined> {
+  const deadline = performance.now() + wait;
+  for (;;) {
+    const held = tryHold(file, way);
+    if (held !== undefined || performance.now() >= deadline) return held;
+    await sleep(25);
+  }
+}
+
 /** An address on a command line may hold a login's password. */
 const withoutPasswords = (text: string): string => text.replaceAll(/(:\/\/)[^/\s]*@/g, '$1');
 
-function tryLock(database: DatabaseSync): boolean {
+/** SQLite's own: a transaction that reads keeps others from an exclusive one, and is kept out by it. */
+const begin: Record<Way, string> = {
+  alone: 'BEGIN EXCLUSIVE',
+  shared: 'BEGIN; SELECT 1 FROM sqlite_schema',
+};
+
+function tryLock(database: DatabaseSync, way: Way = 'alone'): boolean {
   try {
-    database.exec('BEGIN EXCLUSIVE');
+    database.exec(begin[way]);
     return true;
   } catch (error) {
     if (error instanceof Error && /locked/.test(error.message)) return false;

@@ -1,16 +1,19 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readlinkSync, rmSync } from 'node:fs';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { failedAs, litestreamControl } from '../../src/backup/control.ts';
 import { unguarded } from '../../src/backup/guard.ts';
-import { programHome } from '../../src/config/paths.ts';
+import { pathsUnder, programHome } from '../../src/config/paths.ts';
+import { withLock } from '../../src/system/locks.ts';
 import { recordLocks } from '../../src/system/record-locks.ts';
 import { run } from '../../src/system/run.ts';
 import type { Shown } from './client.ts';
 import { eventually, startForge, type TestForge } from './forge.ts';
+import { pauseManagement } from './pause.ts';
 import { replicaFolderOf, startPusher } from './pusher.ts';
 
 let forge: TestForge;
@@ -31,7 +34,6 @@ async function brokenStates(id: string): Promise<string[]> {
   const into = mkdtempSync(join(tmpdir(), 'states-'));
   try {
     const broken: string[] = [];
-    const { readdirSync } = await import('node:fs');
     for (const name of readdirSync(join(folder, 'ltx/0')).sort()) {
       const file = join(into, name);
       const txid = name.slice(17, 33);
@@ -43,6 +45,15 @@ async function brokenStates(id: string): Promise<string[]> {
     return broken;
   } finally {
     rmSync(into, { recursive: true, force: true });
+  }
+}
+
+/** Where a descriptor leads; it may be closed meanwhile. */
+function readlinkIfThere(link: string): string {
+  try {
+    return readlinkSync(link);
+  } catch {
+    return '';
   }
 }
 
@@ -81,6 +92,52 @@ describe('the write-ahead log', () => {
     process.stdout.write(`guarded again after ${Math.round(took)} ms\n`);
     const { stdout } = await forge.cli('status');
     expect(stdout).toContain('may have missed changes');
+  });
+
+  test('is in nobody’s hands once Litestream let go of it, however often it is asked to send it meanwhile', async () => {
+    await using pusher = await startPusher(forge, 'held', { every: 100 });
+    const { path, id } = pusher;
+    const litestreamOf = litestreamControl(pathsUnder(forge.root));
+    const goOn = await pauseManagement(forge);
+    const pid = String(forge.pidOf('replication'));
+    const held = () =>
+      readdirSync(join('/proc', pid, 'fd'))
+        .map((fd) => readlinkIfThere(join('/proc', pid, 'fd', fd)))
+        .filter((file) => file.startsWith(path));
+    const ask = (): Promise<unknown> =>
+      litestreamOf.syncNow(path, 10_000).catch((error: unknown) => {
+        if (!failedAs(error, 'unknown')) throw error;
+      });
+    try {
+      for (let round = 0; round < 30; round++) {
+        const asked = Array.from({ length: 6 }, ask);
+        await sleep(round % 5);
+        await Promise.all([litestreamOf.unregister(path), ...asked]);
+        await sleep(50);
+        expect(held(), `round ${round}`).toEqual([]);
+        await litestreamOf.register(path, `file://${replicaOf(id)}`);
+        await sleep(100);
+      }
+    } finally {
+      goOn();
+    }
+    await pusher.stop();
+    expect((await forge.cli('backup', 'now', 'held')).code).toBe(0);
+    expect(await pusher.lostInReplica()).toEqual([]);
+  });
+
+  test('that Litestream is without for a moment, while a command works, is waited for by backup now', async () => {
+    const { path, id } = await forge.json<Shown>('repo', 'create', 'waited-for');
+    const paths = pathsUnder(forge.root);
+    const litestreamOf = litestreamControl(paths);
+    let asked: ReturnType<TestForge['cli']> | undefined;
+    await withLock(paths, 'changes', 60_000, async () => {
+      await litestreamOf.unregister(path);
+      asked = forge.cli('backup', 'now', 'waited-for');
+      await sleep(2_000);
+      await litestreamOf.register(path, `file://${replicaOf(id)}`);
+    });
+    expect(await asked).toMatchObject({ code: 0, stderr: '' });
   });
 
   test('that was begun anew while Litestream was dead leads to a whole copy', async () => {

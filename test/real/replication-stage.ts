@@ -34,7 +34,7 @@ export function replicationStage(s3?: S3, secret = s3?.secretAccessKey) {
   const store = place.kind === 'directory' ? directoryStore(place.folder) : s3Store(place, s3);
   const socket = at('control.sock');
   const config = at('litestream.yml');
-  const control: LitestreamControl = litestreamControl(socket);
+  const control: LitestreamControl = litestreamControl({ litestreamSocket: socket, locks: at('locks') });
   const file = (name: string) => join(root, 'repos', `${name}.fossil`);
   const url = (id: string) => replicaUrl(replica, 'instance', `repos/${id}`);
   let daemon: ChildProcess | undefined;

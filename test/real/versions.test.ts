@@ -94,13 +94,13 @@ describe('a server that another version of fossilrepo ran', () => {
     for (const name of tablesIn(database))
       if (!/^(sqlite|_litestream)_/.test(name) && !first.includes(name)) database.exec(`DROP TABLE ${name}`);
     database.exec('PRAGMA user_version = 1; COMMIT');
-    await litestreamControl(paths.litestreamSocket).syncNow(paths.database);
+    await litestreamControl(paths).syncNow(paths.database);
     await sleep(1_200);
     old = new Date();
     expect(version()).toBe(1);
     await sleep(1_200);
     database.exec('PRAGMA user_version = 99');
-    await litestreamControl(paths.litestreamSocket).syncNow(paths.database);
+    await litestreamControl(paths).syncNow(paths.database);
   }
 
   const untouched = () => {

@@ -1,0 +1,51 @@
+import { mkdirSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import type { Paths } from '../config/paths.ts';
+import { hold } from '../system/locks.ts';
+import { ControlError } from './control-socket.ts';
+
+/**
+ * Keeps those who have Litestream send a database apart from those who have it let go of it. A request to send that waits while the database is
+ * closed opens it again behind everybody's back (0.5.17: SyncDB in its store.go holds nothing of what it found, and init in db.go opens what
+ * Close has closed), and nobody can close that one. Once the file is replicated again, the process has it open twice, and letting go of it
+ * once more takes away both locks (fcntl(2): with any of a process's descriptors): the next Fossil that ends removes the log under
+ * Litestream, which from then on says that a whole database is malformed.
+ * All @throws ControlError `slow` when the others take longer than `wait`, in milliseconds
+ */
+export async function whileSending<T>(
+  at: At,
+  file: string,
+  wait: number,
+  work: () => Promise<T>,
+): Promise<T> {
+  using held = await hold(lockOf(at, file), 'shared', wait);
+  if (held) return await work();
+  throw new ControlError(
+    'slow',
+    `Litestream is letting go of ${file}.`,
+    'Run the command again in a moment; see fossilrepo status.',
+  );
+}
+
+/** Once nobody has the database sent, and until it is let go of. */
+export async function whileLettingGo<T>(
+  at: At,
+  file: string,
+  wait: number,
+  work: () => Promise<T>,
+): Promise<T> {
+  using held = await hold(lockOf(at, file), 'alone', wait);
+  if (held) return await work();
+  throw new ControlError(
+    'slow',
+    `${file} is still being sent to the replica.`,
+    'Run the command again when that is done: fossilrepo backup status says how far it is.',
+  );
+}
+
+type At = Pick<Paths, 'locks'>;
+
+function lockOf({ locks }: At, file: string): string {
+  mkdirSync(locks, { recursive: true, mode: 0o770 });
+  return join(locks, `send-${basename(file)}.lock`);
+}
