@@ -169,7 +169,7 @@ export function litestreamControl(paths: Pick<Paths, 'litestreamSocket' | 'locks
      * of the database all the same and `why` says what went wrong. `txid` is the last transaction; undefined when it didn't have the database.
      */
     unregister: (path: string, timeoutMs = 30_000) =>
-      whileLettingGo(paths, path, timeoutMs, async () => {
+      whileLettingGo(paths, path, async () => {
         // One that is read for whoever waits for it no longer has its turn first (execSem in db.go).
         await takeOut(path, timeoutMs).catch((error: unknown) => {
           if (failedAs(error, 'slow')) throw error;

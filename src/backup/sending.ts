@@ -10,7 +10,8 @@ import { ControlError } from './control-socket.ts';
  * Close has closed), and nobody can close that one. Once the file is replicated again, the process has it open twice, and letting go of it
  * once more takes away both locks (fcntl(2): with any of a process's descriptors): the next Fossil that ends removes the log under
  * Litestream, which from then on says that a whole database is malformed.
- * All @throws ControlError `slow` when the others take longer than `wait`, in milliseconds
+ * @param wait for those who let go of it, in milliseconds
+ * @throws ControlError `slow` when they take longer
  */
 export async function whileSending<T>(
   at: At,
@@ -27,20 +28,17 @@ export async function whileSending<T>(
   );
 }
 
-/** Once nobody has the database sent, and until it is let go of. */
-export async function whileLettingGo<T>(
-  at: At,
-  file: string,
-  wait: number,
-  work: () => Promise<T>,
-): Promise<T> {
-  using held = await hold(lockOf(at, file), 'alone', wait);
-  if (held) return await work();
-  throw new ControlError(
-    'slow',
-    `${file} is still being sent to the replica.`,
-    'Run the command again when that is done: fossilrepo backup status says how far it is.',
-  );
+/** For so long letting go waits for those who send: each is past the moment that matters within milliseconds, unless it hangs. Milliseconds. */
+const patience = 5_000;
+
+/** Once nobody has the database sent, and until it is let go of. Who sends for long, or is stopped while it does, keeps nobody from it. */
+export async function whileLettingGo<T>(at: At, file: string, work: () => Promise<T>): Promise<T> {
+  const held = await hold(lockOf(at, file), 'alone', patience);
+  try {
+    return await work();
+  } finally {
+    held?.[Symbol.dispose]();
+  }
 }
 
 type At = Pick<Paths, 'locks'>;
