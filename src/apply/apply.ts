@@ -1,4 +1,13 @@
-import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  lchownSync,
+  mkdirSync,
+  readdirSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../config/config.ts';
 import type { Paths } from '../config/paths.ts';
@@ -165,7 +174,7 @@ async function actOn(step: PartStep, { supervisor, paths }: Machine, done: Done)
 function giveLocks({ locks }: Paths): void {
   if (!existsSync(locks)) return;
   const { uid, gid } = statSync(locks);
-  for (const name of readdirSync(locks)) chownSync(join(locks, name), uid, gid);
+  for (const name of readdirSync(locks)) lchownSync(join(locks, name), uid, gid);
 }
 
 /** A folder on which a disk is mounted is emptied and stays. */

@@ -95,7 +95,7 @@ export function runFolders(paths: Paths) {
     { path: paths.run, mode: 0o755, user: 'root', group: 'root' },
     { path: paths.closed, mode: 0o751, user: management, group: commonGroup },
     { path: paths.requests, mode: 0o770, user: management, group: commonGroup },
-    { path: paths.locks, mode: 0o770, user: management, group: commonGroup },
+    { path: paths.locks, mode: 0o700, user: management, group: commonGroup },
     { path: paths.syncRequests, mode: 0o700, user: management, group: commonGroup },
     { path: parentOf(paths.litestreamSocket), mode: 0o750, user: management, group: commonGroup },
     { path: parentOf(paths.edgeSocket), mode: 0o700, user: edge, group: edge },

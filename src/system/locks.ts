@@ -1,4 +1,4 @@
-import { chownSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, lchownSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -23,7 +23,7 @@ export async function withLock<T>(
   wait: number,
   work: () => Promise<T>,
 ): Promise<T> {
-  mkdirSync(paths.locks, { recursive: true, mode: 0o770 });
+  mkdirSync(paths.locks, { recursive: true, mode: 0o700 });
   const file = join(paths.locks, `${name}.lock`);
   const holder = join(paths.locks, `${name}.holder`);
   const database = new DatabaseSync(file, { timeout: 0 });
@@ -55,15 +55,17 @@ type Way = 'alone' | 'shared';
  */
 export function tryHold(file: string, way: Way = 'alone'): Disposable | undefined {
   let database: DatabaseSync | undefined;
+  let held = false;
   try {
     database = new DatabaseSync(file, { timeout: 0 });
     belongsToFolder(dirname(file), file);
-    if (tryLock(database, way)) return { [Symbol.dispose]: () => database?.close() };
+    held = tryLock(database, way);
   } catch (error) {
     if (existsSync(dirname(file))) throw error;
+  } finally {
+    if (!held && database?.isOpen) database.close();
   }
-  if (database?.isOpen) database.close();
-  return undefined;
+  return held ? { [Symbol.dispose]: () => database?.close() } : undefined;
 }
 
 /** The same, having waited for others. @param wait milliseconds */
@@ -99,7 +101,7 @@ function tryLock(database: DatabaseSync, way: Way = 'alone'): boolean {
 function belongsToFolder(folder: string, file: string): void {
   if (process.getuid?.() !== 0) return;
   const { uid, gid } = statSync(folder);
-  chownSync(file, uid, gid);
+  lchownSync(file, uid, gid);
 }
 
 function holderOf(file: string): string {

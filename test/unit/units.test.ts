@@ -76,6 +76,6 @@ describe('units', () => {
   test('the folders below /run come back at every boot', () => {
     const lines = renderTmpfiles(templates['tmpfiles.conf'] ?? '', runFolders(paths)).split('\n');
     expect(lines).toContain('d /run/fossilrepo 0755 root root -');
-    expect(lines).toContain('d /run/fossilrepo/locks 0770 fossilrepo fossilrepo -');
+    expect(lines).toContain('d /run/fossilrepo/locks 0700 fossilrepo fossilrepo -');
   });
 });
