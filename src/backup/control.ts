@@ -119,7 +119,7 @@ export function litestreamControl(paths: Pick<Paths, 'litestreamSocket' | 'locks
     end: number | undefined,
   ): Promise<{ txid: number; replicatedTxid: number }> {
     const toRead = end === undefined ? patience(bytesToRead(path), readingPace) : end - performance.now();
-    const { txid, replicatedTxid } = await takeOut(path, Math.max(1, Math.ceil(toRead)));
+    const { txid, replicatedTxid } = await takeOut(path, Math.max(1_000, Math.ceil(toRead)));
     if (txid === 0)
       throw new ControlError(
         'refused',

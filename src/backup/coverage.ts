@@ -61,9 +61,6 @@ export function unexpected(
   return listed.map(({ path }) => path).filter((path) => !files.has(path));
 }
 
-/** How the reason begins when Litestream could not read a database, or not write beside it. */
-export const cannotReplicate = "Litestream can't replicate it";
-
 type Circumstances = { now: number; maxAgeMs: number; fresh: boolean; silent: boolean; asking: boolean };
 
 function judged(
@@ -81,7 +78,8 @@ function judged(
   if (found.status !== 'replicating')
     return { ok: false, ageSeconds, why: 'Litestream has stopped replicating it' };
   // The age says nothing about what Litestream could not read: it counts from what it did read.
-  if (found.error !== undefined) return { ok: false, ageSeconds, why: `${cannotReplicate}: ${found.error}` };
+  if (found.error !== undefined)
+    return { ok: false, ageSeconds, why: `Litestream can't replicate it: ${found.error}` };
   if (age === undefined)
     return at.fresh
       ? { ok: true, ageSeconds, why: 'its first upload is not done yet' }

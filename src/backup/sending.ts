@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { Paths } from '../config/paths.ts';
-import { hold } from '../system/locks.ts';
+import { hold, tryHold } from '../system/locks.ts';
 import { ControlError } from './control-socket.ts';
 
 /**
@@ -10,6 +10,7 @@ import { ControlError } from './control-socket.ts';
  * Close has closed), and nobody can close that one. Once the file is replicated again, the process has it open twice, and letting go of it
  * once more takes away both locks (fcntl(2): with any of a process's descriptors): the next Fossil that ends removes the log under
  * Litestream, which from then on says that a whole database is malformed.
+ * Who lets go closes the gate to those who come, and waits for those who have passed it.
  * @param wait for those who let go of it, in milliseconds
  * @throws ControlError `slow` when they take longer
  */
@@ -19,7 +20,7 @@ export async function whileSending<T>(
   wait: number,
   work: () => Promise<T>,
 ): Promise<T> {
-  using held = await hold(lockOf(at, file), 'shared', wait);
+  using held = await passGate(locksOf(at, file), wait);
   if (held) return await work();
   throw new ControlError(
     'slow',
@@ -28,22 +29,32 @@ export async function whileSending<T>(
   );
 }
 
+async function passGate({ gate, inside }: Locks, wait: number): Promise<Disposable | undefined> {
+  using passing = await hold(gate, 'shared', wait);
+  return passing && tryHold(inside, 'shared');
+}
+
 /** For so long letting go waits for those who send: each is past the moment that matters within milliseconds, unless it hangs. Milliseconds. */
 const patience = 5_000;
 
 /** Once nobody has the database sent, and until it is let go of. Who sends for long, or is stopped while it does, keeps nobody from it. */
 export async function whileLettingGo<T>(at: At, file: string, work: () => Promise<T>): Promise<T> {
-  const held = await hold(lockOf(at, file), 'alone', patience);
+  const { gate, inside } = locksOf(at, file);
+  const closed = await hold(gate, 'alone', patience);
+  const alone = await hold(inside, 'alone', patience);
   try {
     return await work();
   } finally {
-    held?.[Symbol.dispose]();
+    alone?.[Symbol.dispose]();
+    closed?.[Symbol.dispose]();
   }
 }
 
 type At = Pick<Paths, 'locks'>;
+type Locks = { gate: string; inside: string };
 
-function lockOf({ locks }: At, file: string): string {
-  mkdirSync(locks, { recursive: true, mode: 0o770 });
-  return join(locks, `send-${basename(file)}.lock`);
+function locksOf({ locks }: At, file: string): Locks {
+  mkdirSync(locks, { recursive: true, mode: 0o700 });
+  const name = join(locks, `send-${basename(file)}`);
+  return { gate: `${name}.gate`, inside: `${name}.lock` };
 }

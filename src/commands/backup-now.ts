@@ -5,7 +5,12 @@ import { refuseWhileFenced } from '../backup/fence.ts';
 import { exitCodes, messageOf, OperatorError } from '../errors.ts';
 import { alone, type Forge, withForge } from '../forge.ts';
 import type { GlobalOptions } from '../server.ts';
-import { getRepository, listRepositories, type Repository } from '../store/repositories.ts';
+import {
+  findRepositoryById,
+  getRepository,
+  listRepositories,
+  type Repository,
+} from '../store/repositories.ts';
 
 /** `fossilrepo backup now`: returns when all that was committed so far is in the replica. Answers 6 when some are not, 1 when none is. */
 export async function backupNow(options: GlobalOptions, names: readonly string[]): Promise<void> {
@@ -16,8 +21,8 @@ export async function backupNow(options: GlobalOptions, names: readonly string[]
         ? names.map((name) => inService(forge, name))
         : listRepositories(forge.store, { hidden: true }).filter(({ state }) => state === 'active');
     const files = [
-      ...rows.map(({ name, file }) => ({ name, path: join(forge.paths.data, file) })),
-      ...(names.length > 0 ? [] : [{ name: 'management database', path: forge.paths.database }]),
+      ...rows.map((row) => ({ name: row.name, path: () => join(forge.paths.data, today(forge, row).file) })),
+      ...(names.length > 0 ? [] : [{ name: 'management database', path: () => forge.paths.database }]),
     ];
     const results = await pMap(
       files,
@@ -46,13 +51,17 @@ export async function backupNow(options: GlobalOptions, names: readonly string[]
 }
 
 /** Whoever works on a repository may have had Litestream let go of it for a moment: asked again when that is done. */
-async function sentNow(forge: Forge, path: string): Promise<{ txid: number }> {
-  return await forge.litestream.syncNow(path).catch(async (error: unknown) => {
+async function sentNow(forge: Forge, path: () => string): Promise<{ txid: number }> {
+  return await forge.litestream.syncNow(path()).catch(async (error: unknown) => {
     if (!failedAs(error, 'unknown')) throw error;
     await alone(forge, () => Promise.resolve());
-    return await forge.litestream.syncNow(path);
+    return await forge.litestream.syncNow(path());
   });
 }
+
+/** It may be renamed meanwhile. */
+const today = ({ store }: Pick<Forge, 'store'>, row: Repository): Repository =>
+  findRepositoryById(store, row.id) ?? row;
 
 function inService({ store }: Pick<Forge, 'store'>, name: string): Repository {
   const row = getRepository(store, name);

@@ -1,4 +1,4 @@
-import { cannotReplicate, type Covered } from '../backup/coverage.ts';
+import type { Covered } from '../backup/coverage.ts';
 import type { Finding } from './finding.ts';
 import type { LoopState } from './loop-state.ts';
 import {
@@ -100,14 +100,15 @@ function coverageFindings(covered: readonly Covered[]): Finding[] {
       level: 'red',
       about: names.length === 1 ? names.join('') : 'replica',
       what: `${who} ${names.length === 1 ? 'is' : 'are'} not safe: ${why}${list}`,
-      next: `New commits are only on this disk until it passes. ${reason.startsWith(cannotReplicate) ? seeFile : seeReplica}`,
+      next: `New commits are only on this disk until it passes. ${hasLostHold.test(reason) ? seeFile : seeReplica}`,
     };
   });
 }
 
 const seeReplica = 'See whether the replica can be reached, and fossilrepo logs replication.';
 
-/** Litestream also calls a whole file malformed once it has lost hold of its log, and comes out of that only by a start. */
+/** What Litestream says of a damaged file, but also of a whole one once it has lost hold of its log: it comes out of that only by a start. */
+const hasLostHold = /malformed|not a database|disk I\/O|wal header/;
 const seeFile =
   'If it stays though fossilrepo repo verify finds the file whole, start Litestream again: fossilrepo restart replication. Why: fossilrepo logs replication.';
 

@@ -1,3 +1,4 @@
+import { failedAs } from '../backup/control.ts';
 import { lostTrack, unguarded } from '../backup/guard.ts';
 import { replicatedDatabases, stopReplicating } from '../backup/replicate.ts';
 import { messageOf } from '../errors.ts';
@@ -29,8 +30,10 @@ export function guardLogs(forge: Forge): () => Promise<Finding[]> {
     for (const file of [...lost, ...bare]) doubtful.add(file);
     for (const file of doubtful) {
       const problem = await anew(forge, file, databases.get(file));
-      if (problem) findings.push(problem);
+      if (problem) findings.push(problem.finding);
       else doubtful.delete(file);
+      // It would keep one waiting as long for the next, and commands with it.
+      if (problem?.slow) break;
     }
     return findings;
   };
@@ -39,9 +42,13 @@ export function guardLogs(forge: Forge): () => Promise<Finding[]> {
 /**
  * Has Litestream begin with the database again: without the former log it sends all of it.
  * @param url undefined when the database is no longer there to be replicated
- * @returns what went wrong
+ * @returns what went wrong, and whether it is that Litestream takes its time
  */
-async function anew(forge: Forge, file: string, url: string | undefined): Promise<Finding | undefined> {
+async function anew(
+  forge: Forge,
+  file: string,
+  url: string | undefined,
+): Promise<{ finding: Finding; slow: boolean } | undefined> {
   if (url === undefined) return undefined;
   try {
     await stopReplicating(forge, file);
@@ -54,11 +61,12 @@ async function anew(forge: Forge, file: string, url: string | undefined): Promis
     addEvent(forge.store, { kind: 'mended', text });
     return undefined;
   } catch (error) {
-    return {
+    const finding: Finding = {
       level: 'red',
       about: 'replica',
       what: `Litestream may have missed changes of ${file}, and can't begin with it again: ${messageOf(error)}`,
       next: 'It is tried again by itself; see fossilrepo logs replication.',
     };
+    return { finding, slow: failedAs(error, 'slow') };
   }
 }

@@ -84,13 +84,17 @@ describe('assessHealth', () => {
     );
   });
 
-  test('what Litestream can not read is looked at in the file, what it can not send in the replica', () => {
+  test('a file that Litestream finds malformed is looked at itself, what it can not send in the replica', () => {
     const nextFor = (why: string) =>
       assess({ ...well, covered: [covered('demo', why)] }, [], now).findings[0]?.next;
     expect(nextFor("Litestream can't replicate it: database disk image is malformed (11)")).toContain(
       'fossilrepo restart replication',
     );
-    expect(nextFor('it was last in the replica 12 s ago')).toContain('whether the replica can be reached');
+    for (const why of [
+      'it was last in the replica 12 s ago',
+      "Litestream can't replicate it: check database behind replica: get replica position: list ltx files",
+    ])
+      expect(nextFor(why)).toContain('whether the replica can be reached');
   });
 
   test('a canary that failed or stays away is red; a server that has just started has time', () => {
