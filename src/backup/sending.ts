@@ -1,4 +1,3 @@
-import { mkdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { Paths } from '../config/paths.ts';
 import { hold, tryHold } from '../system/locks.ts';
@@ -54,7 +53,6 @@ type At = Pick<Paths, 'locks'>;
 type Locks = { gate: string; inside: string };
 
 function locksOf({ locks }: At, file: string): Locks {
-  mkdirSync(locks, { recursive: true, mode: 0o700 });
   const name = join(locks, `send-${basename(file)}`);
   return { gate: `${name}.gate`, inside: `${name}.lock` };
 }

@@ -23,27 +23,16 @@ export async function withLock<T>(
   wait: number,
   work: () => Promise<T>,
 ): Promise<T> {
-  mkdirSync(paths.locks, { recursive: true, mode: 0o700 });
-  const file = join(paths.locks, `${name}.lock`);
+  using held = await hold(join(paths.locks, `${name}.lock`), 'alone', wait);
   const holder = join(paths.locks, `${name}.holder`);
-  const database = new DatabaseSync(file, { timeout: 0 });
-  try {
-    belongsToFolder(paths.locks, file);
-    const deadline = Date.now() + wait;
-    while (!tryLock(database)) {
-      if (Date.now() >= deadline)
-        throw new OperatorError(`Another fossilrepo is at work: ${holderOf(holder)}.`, {
-          next: 'Wait until it is done and run the command again.',
-          exit: 'busy',
-        });
-      await sleep(25);
-    }
-    writeFileSync(holder, `${withoutPasswords(process.argv.slice(2).join(' '))} (process ${process.pid})`);
-    belongsToFolder(paths.locks, holder);
-    return await work();
-  } finally {
-    database.close();
-  }
+  if (!held)
+    throw new OperatorError(`Another fossilrepo is at work: ${holderOf(holder)}.`, {
+      next: 'Wait until it is done and run the command again.',
+      exit: 'busy',
+    });
+  writeFileSync(holder, `${withoutPasswords(process.argv.slice(2).join(' '))} (process ${process.pid})`);
+  belongsToFolder(paths.locks, holder);
+  return await work();
 }
 
 /** How a lock is held: by one alone, or by any number who share it. */
@@ -68,8 +57,9 @@ export function tryHold(file: string, way: Way = 'alone'): Disposable | undefine
   return held ? { [Symbol.dispose]: () => database?.close() } : undefined;
 }
 
-/** The same, having waited for others. @param wait milliseconds */
+/** The same, having waited for others; the folder is made when it isn't there. @param wait milliseconds */
 export async function hold(file: string, way: Way, wait: number): Promise<Disposable | undefined> {
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
   const deadline = performance.now() + wait;
   for (;;) {
     const held = tryHold(file, way);
@@ -87,7 +77,7 @@ const begin: Record<Way, string> = {
   shared: 'BEGIN; SELECT 1 FROM sqlite_schema',
 };
 
-function tryLock(database: DatabaseSync, way: Way = 'alone'): boolean {
+function tryLock(database: DatabaseSync, way: Way): boolean {
   try {
     database.exec(begin[way]);
     return true;
