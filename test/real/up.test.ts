@@ -72,10 +72,13 @@ describe('fossilrepo up', () => {
   });
 
   test('a second one on the same folder is refused', async () => {
+    const pids = () => partNames.map(forge.pidOf);
+    const before = pids();
     const said = await forge.cli('up');
     expect(said.code).toBe(5);
     expect(said.stderr).toMatch(/at work|runs already/);
-    expect(await isGreen()).toBe(true);
+    expect(pids()).toEqual(before);
+    await eventually(isGreen, 20_000, 'green');
   });
 
   test.each(['SIGINT', 'SIGTERM'] as const)('%s ends everything within 5 s', async (signal) => {
