@@ -329,6 +329,36 @@ test('what was shunned is gone from Git, before and after a rebuild', async () =
   expect((await exported(repository)).commits).toEqual(without.commits);
 });
 
+test('a file that is shunned in the stead of another one of its check-in is gone from Git, and that one is back', async () => {
+  const repository = await lab.repository();
+  const { fossil, write, commit, sql, file } = repository;
+  write('innocent', 'harmless\n');
+  write('password', 'swordfish\n');
+  const first = await commit('with a password');
+  const [innocent, password] = await Promise.all(
+    ['innocent', 'password'].map(async (name) => (await fossil('sha3sum', name)).slice(0, 64)),
+  );
+  write('innocent', 'changed\n');
+  await commit('after it');
+  const shun = (hash: string | undefined) =>
+    sql(`DELETE FROM shun; INSERT INTO shun(uuid, mtime) VALUES ('${hash ?? ''}', 1)`);
+  await exported(repository);
+  shun(innocent);
+  const wrong = await exported(repository);
+  expect(await git(wrong, 'show', `${commitOf(wrong, first)}:password`)).toBe('swordfish');
+  shun(password);
+  const right = await exported(repository);
+  expect(right.made).toBe(2);
+  expect(await git(right, 'show', `${commitOf(right, first)}:innocent`)).toBe('harmless');
+  expect(await git(right, 'cat-file', '--batch-all-objects', '--batch')).not.toContain('swordfish');
+  await lab.must(['fossil', 'rebuild', file]);
+  expect((await exported(repository)).made).toBe(0);
+  await sameFromNothing(repository, right);
+  // Nothing is shunned any more, and what is gone stays gone.
+  sql('DELETE FROM shun');
+  expect((await exported(repository)).commits).toEqual(right.commits);
+});
+
 test('a mirror goes back with a restored repository, and forward again', async () => {
   const repository = await lab.repository();
   const { write, commit, file, fossil } = repository;

@@ -2,6 +2,7 @@ import type { DatabaseSync } from 'node:sqlite';
 import { OperatorError } from '../../errors.ts';
 import { readArtifact } from './artifact.ts';
 import { type Manifest, type ManifestFile, readManifest, treeOf } from './manifest.ts';
+import { digestOf, originOf } from './origin.ts';
 
 /** A check-in that is exported. */
 export type Checkin = {
@@ -18,9 +19,8 @@ export type Checkin = {
    */
   tree: ReadonlyMap<string, ManifestFile> | undefined;
   /**
-   * What besides the check-in itself decides its Git hash and can change: its parents, and how many of its files can be had. When this is
-   * another one, it has to be exported anew, and so have all that come after it. (How many, since nothing tells after a rebuild which files
-   * were shunned.)
+   * What besides the check-in itself decides its Git hash and can change: see `origin.ts`. When this is another one (`isSameOrigin`), it has
+   * to be exported anew, and so have all that come after it.
    */
   origin: string;
 };
@@ -48,8 +48,9 @@ type Found = {
   receivedAt: number;
   primary: number | undefined;
   others: number[];
-  /** Changed files whose content is there. */
+  /** Changed files whose content is there, and a digest of their hashes where something is shunned. */
   files: number;
+  digest: string | undefined;
   lacks: string[];
 };
 
@@ -97,10 +98,12 @@ function findCheckins(database: DatabaseSync): Map<number, Found> {
     if (!isHash(hash)) continue;
     const receivedAt = Number(row['received'] ?? 0);
     const at = Number(row['at'] ?? 0);
-    found.set(rid, { rid, hash, at, receivedAt, primary: undefined, others: [], files: 0, lacks: [] });
+    found.set(rid, { rid, hash, at, receivedAt, ...nothingLinked() });
   }
   return found;
 }
+
+const nothingLinked = () => ({ primary: undefined, others: [], files: 0, digest: undefined, lacks: [] });
 
 function link(database: DatabaseSync, found: ReadonlyMap<number, Found>): void {
   for (const row of database.prepare('SELECT cid, pid, isprim FROM plink').iterate()) {
@@ -124,6 +127,21 @@ function link(database: DatabaseSync, found: ReadonlyMap<number, Found>): void {
     if (checkin === undefined) continue;
     checkin.files -= 1;
     checkin.lacks.push(String(row['uuid']));
+  }
+  if (database.prepare('SELECT 1 FROM shun').get() !== undefined) digestFiles(database, found);
+}
+
+/** One file may be shunned in another one's stead: their number is the same then. Takes its time, which most repositories need not spend. */
+function digestFiles(database: DatabaseSync, found: ReadonlyMap<number, Found>): void {
+  const there = database.prepare(
+    `SELECT m.mid, group_concat(uuid, ' ') AS hashes FROM mlink m CROSS JOIN blob ON blob.rid = m.fid
+     WHERE NOT m.isaux AND NOT ${unavailable} GROUP BY m.mid`,
+  );
+  for (const one of found.values()) one.digest = digestOf([]);
+  for (const row of there.iterate()) {
+    const checkin = found.get(Number(row['mid']));
+    const hashes = String(row['hashes']).split(' ');
+    if (checkin) checkin.digest = digestOf(hashes);
   }
 }
 
@@ -168,7 +186,9 @@ function checkinOf(database: DatabaseSync, one: Found, found: ReadonlyMap<number
   const parents = [primary ?? [], ...others].flat();
   const severed = one.primary !== undefined && primary === undefined;
   const whole = severed ? availableTree(database, one.rid) : undefined;
-  const origin = [severed ? 'alone' : '', ...parents, whole?.size ?? one.files].join(' ');
+  const digest =
+    whole && one.digest !== undefined ? digestOf([...whole.values()].map(({ hash }) => hash)) : one.digest;
+  const origin = originOf({ severed, parents, files: whole?.size ?? one.files, digest });
   return { rid: one.rid, hash: one.hash, at: one.at, parents, tree: whole, origin };
 }
 

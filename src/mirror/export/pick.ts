@@ -4,6 +4,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { asOperatorError, openRepository } from '../../repos/open.ts';
 import { type RefFacts, readRefFacts } from './facts.ts';
 import { type Checkin, type History, readHistory, unavailable } from './history.ts';
+import { isSameOrigin } from './origin.ts';
 
 /** What a repository has that its cache has not, copied out of it. */
 export type Picked = {
@@ -90,7 +91,10 @@ function compareWith(
 ): { fresh: Checkin[]; stale: string[] } {
   const fresh = new Map<string, Checkin>();
   for (const one of checkins.values())
-    if (known.get(one.hash)?.origin !== one.origin || one.parents.some((parent) => fresh.has(parent)))
+    if (
+      !isSameOrigin(known.get(one.hash)?.origin ?? '', one.origin) ||
+      one.parents.some((parent) => fresh.has(parent))
+    )
       fresh.set(one.hash, one);
   const stale = [...known.keys()].filter((hash) => fresh.has(hash) || !checkins.has(hash));
   return { fresh: [...fresh.values()], stale };
