@@ -57,7 +57,8 @@ export function directoryStore(folder: string): ReplicaStore {
         if (handle === undefined) return undefined;
         try {
           const { buffer, bytesRead } = await handle.read(Buffer.alloc(bytes), 0, bytes, 0);
-          return { bytes: buffer.subarray(0, bytesRead), dated: (await handle.stat()).mtime };
+          const { mtime } = await handle.stat();
+          return { bytes: buffer.subarray(0, bytesRead), dated: mtime, surely: false };
         } finally {
           await handle.close();
         }

@@ -41,7 +41,8 @@ export type HistoryHeader = {
 /**
  * Reads a file's header.
  * @returns `gone` when there is no such object any more, `unreadable` when it is cut off or something else, or says another time than
- *   Litestream wrote beside it: a flipped bit there would have the file taken for a later one, and an older state for the right one
+ *   Litestream wrote beside it: a flipped bit there would have the file taken for a later or an earlier one, and another state for the
+ *   right one
  */
 export async function readHeader(
   store: ReplicaStore,
@@ -49,10 +50,12 @@ export async function readHeader(
 ): Promise<HistoryHeader | 'gone' | 'unreadable'> {
   const head = await store.head(file.key, headerBytes);
   if (head === undefined) return 'gone';
-  const { bytes, dated } = head;
+  const { bytes, dated, surely } = head;
   if (bytes.length < headerBytes || bytes.toString('latin1', 0, 4) !== 'LTX1') return 'unreadable';
   const takenAt = new Date(Number(bytes.readBigUInt64BE(32)));
-  if (dated && takenAt.getTime() > dated.getTime() + precisionOf(dated)) return 'unreadable';
+  const late = dated === undefined ? 0 : takenAt.getTime() - dated.getTime();
+  const precision = dated === undefined ? 0 : precisionOf(dated);
+  if (late > precision || (surely && -late > precision)) return 'unreadable';
   return {
     takenAt,
     databaseBytes: bytes.readUInt32BE(8) * bytes.readUInt32BE(12),

@@ -64,12 +64,12 @@ export function s3Store(
             await client()
           ).send(new GetObjectCommand({ Bucket, Key: full(key), Range }), { abortSignal });
           const read = Buffer.from((await Body?.transformToByteArray()) ?? []).subarray(0, bytes);
-          return { bytes: read, dated: dateIn(Metadata?.[timestampKey]) };
+          return { bytes: read, dated: dateIn(Metadata?.[timestampKey]), surely: true };
         } catch (error) {
           if (isMissing(error)) return undefined;
           // An object without bytes has no range.
           if (error instanceof Error && error.name === 'InvalidRange')
-            return { bytes: Buffer.alloc(0), dated: undefined };
+            return { bytes: Buffer.alloc(0), dated: undefined, surely: true };
           throw error;
         }
       }),

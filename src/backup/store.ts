@@ -3,8 +3,11 @@ import pMap from 'p-map';
 /** One object of the replica. `modified` is the storage's own time. */
 export type ReplicaObject = { key: string; bytes: number; modified: Date };
 
-/** The beginning of an object. `dated`: the time that Litestream wrote beside the content, where the storage keeps one. */
-export type ReplicaHead = { bytes: Buffer; dated: Date | undefined };
+/**
+ * The beginning of an object. `dated`: the time that Litestream wrote beside the content, where the storage keeps one; `surely` when no way of
+ * copying changes it, as of a file.
+ */
+export type ReplicaHead = { bytes: Buffer; dated: Date | undefined; surely: boolean };
 
 export type ListOptions = { after?: string; limit?: number };
 

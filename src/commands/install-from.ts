@@ -10,7 +10,7 @@ import { endBringing, noteBringing } from '../apply/bringing.ts';
 import { noteBroughtBack } from '../backup/fence.ts';
 import { fetchManagement } from '../backup/former.ts';
 import { openReplicaStore } from '../backup/open.ts';
-import { heartbeatAge, noticing, takeOver } from '../backup/owner.ts';
+import { heartbeatAge, noticing, checkOwner, takeOver } from '../backup/owner.ts';
 import { pathsUnder, ownProgram } from '../config/paths.ts';
 import { exitCodes, OperatorError } from '../errors.ts';
 import { describeFormer } from '../plan/describe-former.ts';
@@ -85,10 +85,14 @@ export async function installFrom(options: GlobalOptions, flags: FromFlags): Pro
 
 /** From here on the former server writes nothing any more. Run again, the replica is ours already, but it may not have noticed. */
 async function own({ source, owner, me, mine, begun }: Found): Promise<void> {
-  if (!mine || owner.boot !== me.boot)
-    await takeOver(openReplicaStore(source.config.replica, source.secrets.storage), me);
+  const store = openReplicaStore(source.config.replica, source.secrets.storage);
+  if (!mine || owner.boot !== me.boot) await takeOver(store, me);
   if (mine) await sleep(begun ? 0 : Math.max(0, noticing - heartbeatAge(owner)));
   else if (heartbeatAge(owner) <= alive + clocksApart) await sleep(noticing);
+  // A heartbeat that was on its way to a slow storage has made it the former server's again.
+  if ((await checkOwner(store, me)) === 'ours') return;
+  await takeOver(store, me);
+  await sleep(noticing);
 }
 
 /** All but the repositories, into its place. The parts don't run yet. */

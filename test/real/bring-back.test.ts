@@ -3,6 +3,7 @@ import { chownSync, existsSync, readFileSync, rmSync, statSync, truncateSync, wr
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { noteBringing, readBringing } from '../../src/apply/bringing.ts';
 import { pathsUnder } from '../../src/config/paths.ts';
@@ -394,8 +395,14 @@ test('a server that people push to while it is brought back elsewhere writes not
   const install = ['install', ...from, '--without-secrets', '--takeover', '--yes'];
   const paths = pathsUnder(now.root);
 
+  const formers = readFileSync(join(s3.folder, 'forge/owner.json'));
   const killed = now.start(...install).catch(() => undefined);
   await eventually(() => owner().generation === 1, 60_000, 'the replica is taken over');
+  // As a heartbeat that was on its way to a slow storage, behind the look whether it is taken.
+  await sleep(1_500);
+  await putObject(s3, 'forge/owner.json', formers);
+  expect(owner().generation).toBe(0);
+  await eventually(() => owner().generation === 1, 30_000, 'it is taken over once more');
   await now.stop('SIGKILL');
   await killed;
   expect(readBringing(paths)).toBeUndefined();
@@ -430,3 +437,10 @@ test('a server that people push to while it is brought back elsewhere writes not
   const status = await now.cli('status');
   expect(status.code, status.stdout).toBe(0);
 });
+
+async function putObject(s3: S3, key: string, body: Buffer): Promise<void> {
+  const { endpoint, bucket, ...credentials } = s3;
+  const client = new S3Client({ endpoint, region: 'us-east-1', forcePathStyle: true, credentials });
+  await client.send(new PutObjectCommand({ Bucket: bucket, Key: key, Body: body }));
+  client.destroy();
+}

@@ -5,9 +5,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
-  statSync,
   truncateSync,
-  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -19,6 +17,7 @@ import { directoryStore } from '../../src/backup/directory-store.ts';
 import { partKey } from '../../src/backup/location.ts';
 import { eventually, startForge, type TestForge } from './forge.ts';
 import { instanceOf, startPusher } from './pusher.ts';
+import { setTaken } from './support/ltx.ts';
 
 const copy = (from: string, to: string, preserved: string) =>
   execFileSync('cp', ['-r', `--preserve=${preserved}`, from, to]);
@@ -118,19 +117,26 @@ describe('a history that is not whole', () => {
     if (!victim) throw new Error('the history is too short');
     for (const later of [4_096, 1_048_576])
       await withDamage(
-        () => {
-          const { atime, mtime } = statSync(file(victim));
-          const bytes = readFileSync(file(victim));
-          bytes.writeBigUInt64BE(bytes.readBigUInt64BE(32) + BigInt(later), 32);
-          writeFileSync(file(victim), bytes);
-          utimesSync(file(victim), atime, mtime);
-        },
+        () => setTaken(file(victim), victim.modified.getTime() + later),
         async () => {
           const said = await attempt(moment(2));
           expect(said.code, said.stderr).toBe(4);
           expect(said.stderr).toContain(victim.key);
         },
       );
+  });
+
+  test('is refused with the name of the object whose time is an earlier one: what came after the moment is not in it', async () => {
+    const victim = history.find(({ level, modified }) => level === 0 && modified > moment(2));
+    if (!victim) throw new Error('the history is too short');
+    await withDamage(
+      () => setTaken(file(victim), moment(2).getTime() - 100),
+      async () => {
+        const said = await attempt(moment(2));
+        expect(said.code, said.stderr).toBe(4);
+        expect(said.stderr).toContain(victim.key);
+      },
+    );
   });
 
   test('is refused with the name of the object that is cut off, or empty', async () => {

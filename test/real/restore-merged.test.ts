@@ -1,8 +1,17 @@
-import { chmodSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { directoryStore } from '../../src/backup/directory-store.ts';
-import { type HistoryFile, listHistory, newestTxid } from '../../src/backup/history.ts';
+import { filesFor, type HistoryFile, listHistory, newestTxid } from '../../src/backup/history.ts';
 import { partKey } from '../../src/backup/location.ts';
 import { momentAt } from '../../src/backup/moment.ts';
 import { messageOf } from '../../src/errors.ts';
@@ -10,6 +19,7 @@ import { artifactsIn } from '../faults/attempt.ts';
 import { eventually, startForge } from './forge.ts';
 import { hastyLitestream } from './hasty-litestream.ts';
 import { instanceOf, startPusher } from './pusher.ts';
+import { setTaken } from './support/ltx.ts';
 
 test('what is lost of merged objects and snapshots is refused by name, or was not needed', async () => {
   using hasty = hastyLitestream({ merged: 3, again: 9, snapshot: 13, single: 6 });
@@ -105,6 +115,39 @@ test('what is lost of merged objects and snapshots is refused by name, or was no
     expect(said.code, `${gone.key}: ${said.stdout}${said.stderr}`).toBe(4);
     expect(said.stderr).toContain(`ltx/${gone.level}/`);
   }
+  // A flipped byte of what is needed, at each level; and where something merged ends, too, of the time of a single one.
+  const flipped = async (victim: HistoryFile, at: Date, damage: (path: string, bytes: Buffer) => void) => {
+    const path = join(replica, victim.key);
+    const bytes = readFileSync(path);
+    const { atime, mtime } = statSync(path);
+    damage(path, Buffer.from(bytes));
+    utimesSync(path, atime, mtime);
+    const said = await attempt(at);
+    writeFileSync(path, bytes);
+    utimesSync(path, atime, mtime);
+    expect(said.code, `${victim.key}: ${said.stdout}${said.stderr}`).toBe(4);
+    expect(said.stderr).toContain(victim.key);
+  };
+  for (const level of [0, 1, 2, 9]) {
+    const needed = instants.flatMap((at) => {
+      const txid = Math.max(0, ...pruned.filter(({ modified }) => modified <= at).map(({ max }) => max));
+      const victim = filesFor(pruned, txid).files.find((file) => file.level === level);
+      return victim ? [{ victim, at }] : [];
+    });
+    const [one] = needed;
+    if (!one) throw new Error(`nothing of level ${level} is needed`);
+    await flipped(one.victim, one.at, (path, bytes) => {
+      const middle = Math.floor(bytes.length / 2);
+      bytes[middle] = (bytes[middle] ?? 0) ^ 1;
+      writeFileSync(path, bytes);
+    });
+  }
+  const ends = new Set(onLevel(pruned, 1).map(({ max }) => max));
+  const single = onLevel(pruned, 0).findLast(({ max }) => ends.has(max));
+  if (!single) throw new Error('nothing merged ends with a single one');
+  const before = new Date(single.modified.getTime() - 1);
+  await flipped(single, before, (path) => setTaken(path, before.getTime()));
+
   for (const gone of onLevel(pruned, 2)) {
     const { whole, said } = await without(gone, new Date(gone.modified.getTime() + 1));
     expect(said.artifacts, gone.key).toEqual(whole.artifacts);

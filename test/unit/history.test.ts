@@ -59,7 +59,8 @@ describe('the moment of an instant', () => {
     list: () => {
       throw new Error('only reads headers');
     },
-    head: (key: string) => Promise.resolve({ bytes: header(Number(key.split('-')[1])), dated: undefined }),
+    head: (key: string) =>
+      Promise.resolve({ bytes: header(Number(key.split('-')[1])), dated: undefined, surely: false }),
   };
   const at = (files: HistoryFile[], second: number) =>
     momentAt(
