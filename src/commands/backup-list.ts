@@ -18,8 +18,11 @@ import { chosenRows } from './restore-rows.ts';
 
 export type ListFlags = { priceGb: number; pricePut: number; priceList: number };
 
-/** The owner object's heartbeat and the high-water marks, once a minute each, whatever the number of repositories. */
-const instancePuts = 2 * 60 * 24 * 30;
+/**
+ * Whatever the number of repositories: the owner object's heartbeat once a minute, and the high-water marks every ten seconds where anything
+ * moved, which the canary and the management database see to less often by themselves. The most that it may be, in thirty days.
+ */
+const instancePuts = (1 + 6) * 60 * 24 * 30;
 
 /** `fossilrepo backup list`: what the replica holds of one database. Answers 4 when something is missing that nothing else holds. */
 export async function backupList(options: GlobalOptions, nameOrId: string, flags: ListFlags): Promise<void> {

@@ -26,7 +26,7 @@ export function describeFormer(former: FormerServer, owner: Owner, at: Date | nu
     secrets
       ? `secrets       as of ${showInstant(secrets.sealedAt)}: ${secrets.bundle.files.length} files`
       : 'secrets       none: everybody gets a new access token, and certificates are made anew. Those in the replica are deleted as soon as there are new ones, so that no former key opens them any more',
-    `takes about   ${time}`,
+    `takes about   ${time}, longer where the line to the storage is slow`,
     ...(former.marked
       ? []
       : [
