@@ -94,7 +94,10 @@ async function fromGit(
   for (const line of notesOn(history)) out.say(line);
   await tell(forge, repository, {
     ...{ sanitised: [], upstream: follow?.url ?? null },
-    imported: { commits: history.marks.size, tags: history.tags, submodules: history.submodules },
+    imported: {
+      ...{ commits: history.marks.size, tags: history.tags, submodules: history.submodules },
+      unseenBranches: history.unseen,
+    },
   });
 }
 

@@ -14,6 +14,8 @@ export type Hosted = {
   followers: (checkin: string) => string[];
   /** Those of `checkins` that it has not. */
   missing: (checkins: Iterable<string>) => string[];
+  /** Whether none of them may be here any more. */
+  shunned: (checkins: readonly string[]) => boolean;
 };
 
 /** Keeps the file open; each question is a read of its own. */
@@ -24,6 +26,7 @@ export function openHosted(file: string): Hosted & Disposable {
 
 function hostedBy(database: DatabaseSync): Hosted {
   const byHash = database.prepare('SELECT rid FROM blob WHERE uuid = ? AND size >= 0');
+  const shun = database.prepare('SELECT 1 FROM shun WHERE uuid = ?');
   const ridOf = (hash: string): number | undefined => {
     const rid = byHash.get(hash)?.['rid'];
     return typeof rid === 'number' ? rid : undefined;
@@ -57,6 +60,7 @@ function hostedBy(database: DatabaseSync): Hosted {
       return typeof value === 'string' ? value : undefined;
     },
     followers: (checkin) => followers.all(mustHave(checkin)).map((row) => String(row['uuid'])),
+    shunned: (checkins) => checkins.every((hash) => shun.get(hash) !== undefined),
     missing: (checkins) => [...checkins].filter((hash) => ridOf(hash) === undefined),
   };
 }

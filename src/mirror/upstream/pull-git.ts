@@ -25,6 +25,7 @@ import { afterRewrite, UpstreamError } from './error.ts';
 import { fetchRefs, mainBranch } from './fetch.ts';
 import { type Hosted, openHosted } from './hosted.ts';
 import { importGit } from './import-git.ts';
+import type { History } from './write-history.ts';
 import { makeUpstreamFolder, upstreamGit } from './place.ts';
 
 /**
@@ -96,6 +97,11 @@ function stateOf({ store, paths }: Forge, row: Repository): State {
     );
   using hosted = openHosted(join(paths.data, row.file));
   const gone = hosted.missing(marks.values());
+  if (gone.length > 0 && hosted.shunned(gone))
+    throw wrong(
+      `${gone.length} check-ins that came from its upstream were shunned, ${gone[0] ?? ''} for one`,
+      `What goes on from them can't come any more. fossilrepo upstream remove ${row.name} ends following; or take them out of Fossil's list of what is shunned and push them from a clone that has them.`,
+    );
   if (gone.length > 0)
     throw wrong(
       `${gone.length} check-ins that came from its upstream are no longer in it, ${gone[0] ?? ''} for one`,
@@ -147,8 +153,20 @@ async function withHosted<T>(file: string, work: (hosted: Hosted) => Promise<T>)
   return await work(hosted);
 }
 
+/** So many names are told. */
+const told = 5;
+const few = (names: readonly string[]): string =>
+  names.slice(0, told).join(', ') + (names.length > told ? ` and ${names.length - told} more` : '');
+
 /** What of Git has no place in Fossil. */
-export const notesOn = ({ submodules, altered }: { submodules: number; altered: number }): string[] => [
+export const notesOn = ({
+  submodules,
+  altered,
+  unseen,
+}: Pick<History, 'submodules' | 'altered' | 'unseen'>): string[] => [
+  ...(unseen.length > 0
+    ? [`branches that have no commit of their own are not seen in Fossil: ${few(unseen)}`]
+    : []),
   ...(submodules > 0 ? [`submodules are left out: ${submodules} times a commit names one`] : []),
   ...(altered > 0 ? [`${altered} files look like Fossil's own artifacts and got a line more`] : []),
 ];

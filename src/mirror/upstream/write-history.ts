@@ -47,6 +47,8 @@ export type History = {
   submodules: number;
   /** Files that had the form of a Fossil artifact and got a line more. */
   altered: number;
+  /** New branches without a commit of their own, which Fossil has no place for. */
+  unseen: string[];
 };
 
 /**
@@ -83,7 +85,11 @@ export async function writeHistory(
   if (graph.size > 0) await writeCommits(run, aside, work, wish, graph, branchOf, written);
   const set = writeTags(aside, wish, tags, written, (hash) => commitOf.get(hash) ?? hash);
   const { fossil, submodules, altered } = written;
-  return { marks: fossil, tags: set, submodules, altered };
+  const named = new Set(assigned.values());
+  const isUnseen = ({ ref, name }: (typeof branches)[number]) =>
+    name !== trunk && !named.has(name) && !wish.last.has(ref);
+  const unseen = branches.filter(isUnseen).map(({ name }) => name);
+  return { marks: fossil, tags: set, submodules, altered, unseen };
 }
 
 /** Commits that were written, by Git's hash. */
