@@ -1,8 +1,9 @@
 import type { Forge } from '../forge.ts';
+import type { Why } from '../plan/sync.ts';
 import { findRepositoryById } from '../store/repositories.ts';
 import type { Upstream } from '../store/upstreams.ts';
 import { syncRepository, type SyncJob, type SyncOptions, type SyncResult } from './sync.ts';
-import { type Due, takeTurns } from './turns.ts';
+import { type Due, type Place, takeTurns } from './turns.ts';
 import { type PullResult, pullUpstream } from './upstream/pull.ts';
 
 /** What there is to do; looked for anew at each call. */
@@ -25,8 +26,9 @@ const pullOf = ({ id, repository, url, triedAt, errorKind }: Upstream): Turn => 
 });
 const pushOf = (job: SyncJob): Turn => ({
   ...{ id: job.mirror.id, repository: job.mirror.repository, triedAt: job.mirror.triedAt ?? 0, job },
-  place: job.why === 'retry' ? 'push again' : 'push',
+  place: pushPlaces[job.why] ?? 'push',
 });
+const pushPlaces: Partial<Record<Why, Place>> = { new: 'first push', retry: 'push again' };
 
 /**
  * Takes what is new in upstreams and brings mirrors up to date, several repositories at a time.

@@ -1,8 +1,8 @@
 /**
  * How many groups may be at work at once. A remote that says nothing keeps its place for minutes, so what failed before has places of its own:
- * a host that is down holds up none that is well.
+ * a host that is down holds up none that is well. A first push may take hours, and has its own for the same reason.
  */
-const places = { push: 6, 'push again': 2, pull: 4, 'pull again': 2 } as const;
+const places = { push: 6, 'first push': 3, 'push again': 2, pull: 4, 'pull again': 2 } as const;
 export type Place = keyof typeof places;
 
 /** Something that it is time for. */
