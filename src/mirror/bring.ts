@@ -11,7 +11,7 @@ import type { RemoteError } from './remote/error.ts';
 import { describeDivergence } from './remote/plan-push.ts';
 import { pushRefs } from './remote/push.ts';
 import { type RemoteGit, withRemote } from './remote/remote.ts';
-import { type Rewound, rewoundBy } from './rewound.ts';
+import { lookForGone, type Rewound } from './rewound.ts';
 
 /** What was done for one mirror. */
 export type Brought = {
@@ -24,6 +24,8 @@ export type Brought = {
   /** Whether the remote itself was asked what it has. */
   compared: boolean;
   rewound: Rewound | undefined;
+  /** What went from there since Fossil has its check-ins no longer, without a restore. In words. */
+  lost: readonly string[];
   /** What others had pushed and is gone there now, as the mirror's policy says. In words. */
   overwrote: readonly string[];
   /** Of what was refused, when some was. */
@@ -43,6 +45,7 @@ export async function bringMirror(
 ): Promise<Brought> {
   const { store } = forge;
   const wanted = wantedOf(mirror, cache);
+  const byRef = new Map(wanted.map((one) => [one.ref, one.git]));
   const last = pushedRefs(store, mirror.id);
   // Of one that failed it isn't known how it stands there.
   const quiet = (why === 'push' || why === 'schedule') && mirror.errorKind === null;
@@ -53,7 +56,7 @@ export async function bringMirror(
     async (git) => {
       const pushed = await pushRefs(git, {
         folder: cache.folder,
-        wanted: new Map(wanted.map((one) => [one.ref, one.git])),
+        wanted: byRef,
         last: new Map(last.map((one) => [one.ref, one.git])),
         policy: mirror.onDivergence,
         main: `refs/heads/${mirror.main}`,
@@ -61,6 +64,7 @@ export async function bringMirror(
       const now = knownRefs(pushed.last, wanted, last);
       setPushedRefs(store, mirror.id, now);
       const refs = movedThere(now, last, pushed.overwritten);
+      const gone = lookForGone(forge, mirror, last, byRef, cache.commits);
       return {
         refs,
         // What was pushed until it was ended is told all the same.
@@ -74,7 +78,10 @@ export async function bringMirror(
             ),
         bytes: pushed.bytes,
         compared: true,
-        rewound: rewoundBy(forge, mirror, last, cache.commits),
+        rewound: gone.rewound,
+        lost: gone.lost
+          .filter(({ ref }) => refs.some((moved) => moved.ref === ref))
+          .map(({ ref, git }) => `${ref.replace(/^refs\/(heads|tags)\//, '')} was ${git} there`),
         overwrote: pushed.overwritten.map(describeDivergence),
         error: pushed.error,
       };
@@ -89,6 +96,7 @@ const nothing: Brought = {
   bytes: 0,
   compared: false,
   rewound: undefined,
+  lost: [],
   overwrote: [],
   error: undefined,
 };

@@ -4,7 +4,7 @@ import type { Forge } from '../forge.ts';
 import { usualSchedule } from '../plan/schedule.ts';
 import { allMirrors, type Mirror, mirrorsOf, untriedMirror } from '../store/mirrors.ts';
 import { findRepositoryById, type Repository } from '../store/repositories.ts';
-import type { RemoteAddress } from './remote/address.ts';
+import { placeOf, type RemoteAddress, remoteAddress } from './remote/address.ts';
 
 export const isHttp = ({ protocol }: RemoteAddress): boolean => protocol === 'http' || protocol === 'https';
 
@@ -60,21 +60,25 @@ export function formerOf(
   { store }: Pick<Forge, 'store'>,
   row: Repository,
   name: string,
-  { url }: RemoteAddress,
+  address: RemoteAddress,
 ): Mirror | undefined {
+  const { url } = address;
   const named = mirrorsOf(store, row.id).find((mirror) => mirror.name === name);
   if (named && named.url !== url)
     throw new OperatorError(`${row.name} has a mirror ${name} already: ${named.url}`, {
       next: 'Choose another --name.',
       exit: 'usage',
     });
-  const other = allMirrors(store).find((mirror) => mirror.url === url && mirror.id !== named?.id);
+  const place = placeOf(address);
+  const other = allMirrors(store).find(
+    (mirror) => mirror.id !== named?.id && placeOf(remoteAddress(mirror.url)) === place,
+  );
   if (other) {
     const whose = findRepositoryById(store, other.repository)?.name ?? other.repository;
     throw new OperatorError(
       `${url} is the mirror ${other.name} of ${whose} already: two would undo each other.`,
       {
-        next: `fossilrepo mirror remove ${whose} ${other.name} ends that.`,
+        next: `It is at ${other.url}: fossilrepo mirror remove ${whose} ${other.name} ends that.`,
         exit: 'usage',
       },
     );

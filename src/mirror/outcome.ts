@@ -45,6 +45,7 @@ export function noteSuccess(
     });
     if (brought.refs.length > 0 || before.error !== null) noteRun(store, one, 'code', brought, null);
     tellOverwritten({ store }, one, brought);
+    tellLost({ store }, one, brought);
     if (before.error === null) return;
     tell({ store }, row.id, `${row.name} is mirrored to ${mirror.name} again`);
   });
@@ -65,6 +66,7 @@ export function noteFailure({ store }: Kept, one: Try, error: unknown, brought?:
     });
     noteRun(store, one, 'code', brought, what);
     if (brought) tellOverwritten({ store }, one, brought);
+    if (brought) tellLost({ store }, one, brought);
     if (before.errorKind === kind) return;
     tell({ store }, row.id, `${row.name} is not mirrored to ${mirror.name}: ${what}`);
   });
@@ -77,6 +79,7 @@ export function noteStopped({ store }: Kept, one: Try, brought: Brought): void {
     const rewound = rewoundIn(brought);
     if (rewound) updateMirror(store, one.mirror.id, rewound);
     tellOverwritten({ store }, one, brought);
+    tellLost({ store }, one, brought);
   });
 }
 
@@ -114,6 +117,13 @@ export function tellOverwritten(
   { overwrote }: { overwrote: readonly string[] },
 ): void {
   for (const what of overwrote) tell(kept, row.id, `${row.name} overwrote at ${mirror.name}: ${what}`);
+}
+
+/** Fossil is the source of truth, so the mirror follows; but nobody asked for this. */
+function tellLost(kept: Kept, { row, mirror }: Try, { lost }: Pick<Brought, 'lost'>): void {
+  if (lost.length === 0) return;
+  const what = `check-ins are gone from it without a restore: shunned, or in a file that is no longer there`;
+  tell(kept, row.id, `${row.name} took back what ${mirror.name} had, since ${what}; ${lost.join('; ')}`);
 }
 
 /** Says something of a mirror in the events; the loop brings those to the log, each once (`jobs/tell-events.ts`). */

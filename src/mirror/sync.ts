@@ -73,7 +73,12 @@ export async function syncRepository(
   // Before it is read: what comes meanwhile makes a difference for the next time.
   const begunAt = Date.now();
   const stamp = stampIfThere(file);
-  if (stamp === undefined) return [];
+  if (stamp === undefined) {
+    const missing = new OperatorError(
+      `The file of ${row.name} is not there; fossilrepo status says what to do.`,
+    );
+    return jobs.map(({ mirror }) => resultOf(row, mirror, missing));
+  }
   for (const { mirror } of jobs) options.begun?.(row.name, mirror.name);
   const failed = (mirror: Mirror, why: Why, thrown: unknown) => {
     const error = isBusy(thrown) ? thrown : causeOf(thrown, signal);

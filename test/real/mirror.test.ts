@@ -1,8 +1,9 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
+import { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { pathsUnder } from '../../src/config/paths.ts';
 import { messageOf } from '../../src/errors.ts';
@@ -189,6 +190,9 @@ describe('a mirror in a folder', () => {
     for (const [repository, ...args] of [
       ['other', there],
       ['demo', there, '--name', 'second'],
+      // However it is written.
+      ['other', `file://${there}/`],
+      ['other', `${there}/../${basename(there)}`],
     ] as const) {
       const said = await forge.cli('mirror', 'add', repository, ...args);
       expect(said.code).toBe(2);
@@ -334,6 +338,9 @@ describe('a mirror in a folder', () => {
     // With its logs: another's would be read into it.
     const logs = ['', '-wal', '-shm'].filter((log) => existsSync(path + log));
     for (const log of logs) must('mv', path + log, `${path}.kept${log}`);
+    const without = await forge.cli('sync', 'demo');
+    expect(without.code).toBe(1);
+    expect(without.stdout).toContain('demo to folder: The file of demo is not there');
     must('cp', secret.path, path);
     try {
       const said = await forge.cli('sync', 'demo');
@@ -370,6 +377,18 @@ describe('a mirror in a folder', () => {
     expect(undone.code, undone.stderr).toBe(0);
     await eventually(() => origins(there)[0] === later, 60_000, 'it is forward again');
     expect((await forge.cli('mirror', 'verify', 'demo')).code).toBe(0);
+  });
+
+  test('what is shunned goes from it, which is told with what was there', async () => {
+    const { path } = await forge.json<Shown>('repo', 'show', 'demo');
+    const [tip = ''] = origins(there);
+    const commit = refs(there)['refs/heads/main'] ?? '';
+    using database = new DatabaseSync(path, { timeout: 15_000 });
+    database.exec(`INSERT INTO shun(uuid, mtime) VALUES ('${tip}', 1)`);
+    await eventually(() => refs(there)['refs/heads/main'] !== commit, 60_000, 'it is gone');
+    await eventually(() => forge.log().includes(`main was ${commit} there`), 60_000, 'it is told');
+    database.exec('DELETE FROM shun');
+    await eventually(() => refs(there)['refs/heads/main'] === commit, 60_000, 'it is back');
   });
 
   test('calls its main branch otherwise when it is told so, and a clone checks that out', async () => {

@@ -9,7 +9,7 @@ import { noteFailure, noteSuccess } from '../../src/mirror/outcome.ts';
 import { sayDiffering } from '../../src/mirror/difference.ts';
 import { bringParts } from '../../src/mirror/parts.ts';
 import { RemoteError } from '../../src/mirror/remote/error.ts';
-import { rewoundBy } from '../../src/mirror/rewound.ts';
+import { lookForGone } from '../../src/mirror/rewound.ts';
 import { verifyMirrors } from '../../src/mirror/verify.ts';
 import { byVerifyTurn, takeRound } from '../../src/mirror/verify-round.ts';
 import { updateMirrorPart } from '../../src/store/mirror-parts.ts';
@@ -135,8 +135,9 @@ test('a restore is blamed for check-ins that are gone only when it came after th
   const made = mirror(repository('demo'), 'github');
   const restore = { kind: 'restore', at: 3, undoFile: null, receipt: 1, was: 'whole' } as const;
   const refs = [ref('main', 'c1'), ref('old', 'c2')];
+  const wanted = new Map(refs.map(({ ref, git }) => [ref, git]));
   const blamed = (okAt: number | null) =>
-    rewoundBy({ store }, { ...made, okAt }, refs, new Map([['f-c1', 'c1']]));
+    lookForGone({ store }, { ...made, okAt }, refs, wanted, new Map([['f-c1', 'c1']])).rewound;
   expect(blamed(7)).toBeUndefined();
   const of = made.repository;
   beginRestore(store, { ...restore, id: 'done', repository: of });
@@ -148,12 +149,26 @@ test('a restore is blamed for check-ins that are gone only when it came after th
   const found = { at: endedAt, to: 3 };
   expect([blamed(endedAt - 1), blamed(null)]).toEqual([found, found]);
   expect([blamed(endedAt), blamed(endedAt + 1)]).toEqual([undefined, undefined]);
-  // Nothing is gone.
   const all = new Map([
     ['f-c1', 'c1'],
     ['f-c2', 'c2'],
   ]);
-  expect(rewoundBy({ store }, { ...made, okAt: endedAt - 1 }, refs, all)).toBeUndefined();
+  const gone = (now: ReadonlyMap<string, string>, okAt: number) =>
+    lookForGone({ store }, { ...made, okAt }, [...refs, tag], now, all);
+  const tag = { ...ref('v1', 'c1'), ref: 'refs/tags/v1' };
+  const withTag = new Map([...wanted, [tag.ref, 'c1']]);
+  // Nothing is gone, or a tag alone, or what a tag leads to.
+  expect(gone(withTag, endedAt - 1)).toEqual({ rewound: undefined, lost: [] });
+  expect(gone(wanted, endedAt - 1).rewound).toEqual(found);
+  expect(gone(new Map([...wanted, [tag.ref, 'c2']]), endedAt - 1).rewound).toEqual(found);
+  // A branch that went on is not gone.
+  expect(gone(new Map([...withTag, ['refs/heads/main', 'c9']]), endedAt - 1).rewound).toBeUndefined();
+  // Without a restore what is lost is named, and a tag is anybody's to take away.
+  expect(lookForGone({ store }, { ...made, okAt: endedAt }, refs, wanted, new Map()).lost).toEqual(refs);
+  expect(gone(wanted, endedAt)).toEqual({ rewound: undefined, lost: [] });
+  // One that is at work yet may have exchanged the file.
+  beginRestore(store, { ...restore, id: 'open', repository: of, at: 5 });
+  expect(blamed(endedAt + 1)).toMatchObject({ to: 5 });
 });
 
 test('once a day it is time to verify a seventh of what has mirrors, whose turn was longest ago first', () => {
@@ -287,7 +302,7 @@ test('that a restore took something from a mirror is known also when another ref
   const id = repository('demo');
   const row = mirror(id, 'host');
   const brought = {
-    ...{ refs: [], commits: 0, bytes: 0, compared: true, overwrote: [], error: undefined },
+    ...{ refs: [], commits: 0, bytes: 0, compared: true, lost: [], overwrote: [], error: undefined },
     rewound: { at: 5_000, to: 3_000 },
   };
   noteFailure(
@@ -310,7 +325,7 @@ test('what a verification found of refs is healed by a comparison that went well
       { row: { id, name: 'demo' }, mirror: row, why: 'comparison', begunAt: 9_000, tookMs: 10 },
       { stamp: 'now', checkins: 1, waiting: 0 },
       {
-        ...{ refs: [], commits: 0, bytes: 0, compared, overwrote: [] },
+        ...{ refs: [], commits: 0, bytes: 0, compared, lost: [], overwrote: [] },
         rewound: undefined,
         error: undefined,
       },

@@ -1,4 +1,5 @@
-import { isAbsolute } from 'node:path';
+import { realpathSync } from 'node:fs';
+import { isAbsolute, resolve } from 'node:path';
 import { OperatorError } from '../../errors.ts';
 import { type Secret, secret } from '../../secrets/secret.ts';
 
@@ -118,6 +119,28 @@ function notAnAddress(typed: string): OperatorError {
     next: `Use ${forms}.`,
     exit: 'usage',
   });
+}
+
+/**
+ * Where a remote is, however it is written: hosts serve one repository by several ways, with and without `.git`. Two that are equal are one
+ * repository; others may be one all the same.
+ */
+export function placeOf({ protocol, host, port, path }: RemoteAddress): string {
+  if (protocol === 'file') return realpathIfThere(path);
+  const short = path
+    .replace(/^\/+/, '')
+    .replace(/\/+$/, '')
+    .replace(/\.git$/, '');
+  // A port of its own may be another server; the ways that a host is usually reached by are the same one.
+  return `${host.toLowerCase()}:${port ?? ''}/${short}`;
+}
+
+function realpathIfThere(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return resolve(path);
+  }
 }
 
 /** Any text without what stands between `://` and `@`. */
