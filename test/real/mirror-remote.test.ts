@@ -204,6 +204,30 @@ describe('divergence', () => {
     expect(await lab.refs(remote)).toEqual(there);
   });
 
+  test('what lies behind check-ins with old dates is ours all the same', async () => {
+    const dates = Array.from(
+      { length: 60 },
+      (_, index) => (index < 44 || index > 53 ? 1_600_000_000 : 981_173_106) + index,
+    );
+    const commits = dates.map((date, index) => {
+      const from = index === 0 ? '' : `\nfrom :${index}`;
+      return `commit refs/heads/dated\nmark :${index + 1}\ncommitter ann <ann@example.org> ${date} +0000\ndata 4\nours${from}\n`;
+    });
+    await lab.git(cache, ['fast-import', '--quiet'], { input: commits.join('') });
+    const [tip = '', early = ''] = (await lab.git(cache, ['rev-parse', 'dated', 'dated~20'])).split('\n');
+    const remote = await lab.bare('dates.git');
+    const { last } = await push(path(remote), { wanted: at({ [main]: tip }) });
+    // Set back by force: nobody's work is lost by putting it right.
+    await lab.git(remote, ['update-ref', main, early]);
+    const right = await push(path(remote), { wanted: at({ [main]: tip }), last });
+    expect(right).toMatchObject({ ok: true, diverged: [] });
+    expect(await lab.refs(remote)).toEqual({ [main]: tip });
+    const theirs = await lab.commit(remote, 'theirs', { parents: [early], author: 'Eve Else' });
+    await lab.git(remote, ['update-ref', main, theirs]);
+    const refused = await push(path(remote), { wanted: at({ [main]: tip }), last: right.last });
+    expect(refused.diverged[0]?.commits.map(({ hash }) => hash)).toEqual([theirs]);
+  });
+
   test('what a killed push left, an expected rewind, and a ref that was deleted there are none', async () => {
     const remote = await lab.bare('ours.git');
     await push(path(remote), { wanted: at({ [main]: c, 'refs/heads/fork': side, 'refs/heads/x': a }) });

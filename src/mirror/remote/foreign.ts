@@ -36,10 +36,22 @@ export async function foreignValues(
     .filter((line) => line.endsWith(' commit'))
     .map((line) => line.slice(0, line.indexOf(' ')));
   if (here.length === 0) return new Set(values);
-  const beyond = await git.local(gitBeyond(folder, here, [...wanted.values()]));
-  const lost = new Set(beyond.stdout.split('\n'));
-  const known = new Set(here.filter((hash) => !lost.has(hash)));
+  const kept = await allBehind(git, folder, [...wanted.values()]);
+  const known = new Set(here.filter((hash) => kept.has(hash)));
   return new Set(values.filter((hash) => !known.has(hash)));
+}
+
+/**
+ * All commits that some lead to. Git's own difference (`A ^B`) goes by dates: behind a check-in with an old one it takes for missing what is
+ * there (SEEN with 2.39).
+ */
+async function allBehind(
+  git: RemoteGit,
+  folder: string,
+  tips: readonly string[],
+): Promise<ReadonlySet<string>> {
+  const { stdout } = await git.local(gitBeyond(folder, tips, []));
+  return new Set(stdout.split('\n'));
 }
 
 /**
@@ -64,9 +76,10 @@ export async function readForeign(
     // One more, so that it shows whether there are more.
     await git.run(gitFetchCommits(quarantine, git.address.url, specs, mostCommits + 1), 'ask');
     const logs = new Map<string, Foreign>();
+    const kept = await allBehind(git, folder, ours);
     for (const [index, ref] of looked.entries()) {
       const { stdout } = await git.local(gitLog(quarantine, local(index), ours, mostCommits + 1));
-      const commits = readLog(stdout);
+      const commits = readLog(stdout).filter(({ hash }) => !kept.has(hash));
       const more = commits.length > mostCommits;
       logs.set(ref, { commits: commits.slice(0, mostCommits), more, unread: undefined });
     }
