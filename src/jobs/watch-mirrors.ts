@@ -27,15 +27,19 @@ export function watchMirrors(forge: Pick<Forge, 'config' | 'paths' | 'store'>): 
     const mirrors = servedMirrors(store);
     seen = lookAtMirrored(forge, seen, now);
     const due = [
-      ...dueMirrors(mirrors, seen, now, partTimes(forge, mirrors)).map(({ mirror }) => mirror),
-      ...dueUpstreams(servedUpstreams(store), now),
+      // Its code is another errand than its tickets and wiki: one that was just asked for holds up no other.
+      ...dueMirrors(mirrors, seen, now, partTimes(forge, mirrors)).map(({ mirror, partsOnly }) => ({
+        triedAt: mirror.triedAt,
+        errand: `${mirror.id}${partsOnly ? ' parts' : ''}`,
+      })),
+      ...dueUpstreams(servedUpstreams(store), now).map(({ id, triedAt }) => ({ triedAt, errand: id })),
     ];
-    const fresh = due.filter(({ id, triedAt }) => {
-      const at = asked.get(id);
+    const fresh = due.filter(({ errand, triedAt }) => {
+      const at = asked.get(errand);
       return at === undefined || Math.abs(now - at) >= patience || (triedAt ?? 0) >= at;
     });
-    const news = new Set(fresh.map(({ id }) => id));
-    asked = new Map(due.map(({ id }) => [id, news.has(id) ? now : (asked.get(id) ?? now)]));
+    const news = new Set(fresh.map(({ errand }) => errand));
+    asked = new Map(due.map(({ errand }) => [errand, news.has(errand) ? now : (asked.get(errand) ?? now)]));
     if (fresh.length > 0) requestSync(paths);
   };
 }
